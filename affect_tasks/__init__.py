@@ -1,0 +1,1 @@
+"""Train, compare and promote image classifiers: the package behind the DAG."""

@@ -1,0 +1,1 @@
+"""Images and labels: scan, decode, relabel, split, augment."""

@@ -1,0 +1,120 @@
+"""Fill small classes with altered copies. The only module that knows Albumentations."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from affect_tasks.data.decode import decode_image, encode_jpeg
+from affect_tasks.data.shards import ReadShard, iterate_images, pack_shards
+from affect_tasks.manifest import Manifest, build_manifest
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One copy to make: of which image, and from which seed its changes are drawn."""
+
+    source_row: int
+    seed: int
+
+
+def plan_copies(manifest: Manifest, *, multiplier: float, seed: int) -> tuple[Copy, ...]:
+    """Choose which training images get copies, so that all classes reach the same size.
+
+    Every class is filled up to `multiplier` times the largest class of the training split. The copies of a
+    class are spread evenly over its images. Other splits are never touched.
+    """
+    train = np.flatnonzero(manifest.values("split") == "train")
+    labels = manifest.values("label")[train].astype(str)
+    classes, counts = np.unique(labels, return_counts=True)
+    target = round(multiplier * counts.max())
+    image_ids = manifest.values("image_id")
+    copies: list[Copy] = []
+    for label in classes:
+        _, first = np.unique(image_ids[train[labels == label]].astype(str), return_index=True)
+        members = train[labels == label][first]
+        order = np.argsort([_draw_seed(seed, image_ids[row], -1) for row in members], kind="stable")
+        missing = target - int((labels == label).sum())
+        for number in range(missing):
+            row = int(members[order[number % len(members)]])
+            copies.append(Copy(row, _draw_seed(seed, image_ids[row], number // len(members))))
+    return tuple(copies)
+
+
+def render_copies(
+    manifest: Manifest, copies: tuple[Copy, ...], read_shard: ReadShard, write_shard: Callable[[bytes], str]
+) -> Manifest:
+    """Draw the copies and return the manifest with their rows appended.
+
+    Each copy is a function of its image's bytes and its seed alone.
+    """
+    if not copies:
+        return manifest
+    by_row: dict[int, list[Copy]] = {}
+    for copy in copies:
+        by_row.setdefault(copy.source_row, []).append(copy)
+    recipe = build_recipe()
+    made: list[tuple[str, Copy, tuple[int, int]]] = []
+
+    def render() -> Iterator[tuple[str, bytes]]:
+        sources = np.zeros(len(manifest), dtype=bool)
+        sources[list(by_row)] = True
+        rows = np.flatnonzero(sources)
+        for place, data in iterate_images(manifest.select(sources), read_shard):
+            pixels = decode_image(data)
+            for copy in by_row[int(rows[place])]:
+                changed = alter_image(pixels, recipe, seed=copy.seed)
+                file = encode_jpeg(changed)
+                image_id = hashlib.sha256(file).hexdigest()
+                made.append((image_id, copy, changed.shape[1::-1]))
+                yield image_id, file
+
+    shard_of = {i: name for s in pack_shards(render()) for name in [write_shard(s.data)] for i in s.image_ids}
+    sources = np.array([copy.source_row for _, copy, _ in made])
+    inherited = {name: manifest.values(name)[sources] for name in ("label", "folder_label", "origin", "group", "split")}
+    rows = build_manifest(
+        {
+            **inherited,
+            "image_id": [image_id for image_id, _, _ in made],
+            "path": [""] * len(made),
+            "width": [size[0] for _, _, size in made],
+            "height": [size[1] for _, _, size in made],
+            "source_id": manifest.values("image_id")[sources],
+            "seed": [copy.seed for _, copy, _ in made],
+            "shard": [shard_of[image_id] for image_id, _, _ in made],
+        }
+    )
+    return manifest.append(rows)
+
+
+def alter_image(pixels: np.ndarray, recipe: Any, *, seed: int) -> np.ndarray:
+    """Apply a recipe to one RGB image (height, width, 3), uint8; equal seeds give equal results."""
+    recipe.set_random_seed(seed)
+    return recipe(image=pixels)["image"]
+
+
+def build_recipe() -> Any:
+    """Build the default recipe, an `albumentations.Compose`.
+
+    Flip p 0.5; brightness and contrast +-20 % always; one of motion blur, Gaussian noise, Gaussian blur
+    p 0.5; pixel dropout p 0.25; rotation +-20 degrees always, with replicated borders.
+    """
+    import albumentations as A
+
+    return A.Compose(
+        [
+            A.HorizontalFlip(p=0.5),
+            A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=1.0),
+            A.OneOf([A.MotionBlur(p=1.0), A.GaussNoise(p=1.0), A.GaussianBlur(p=1.0)], p=0.5),
+            A.PixelDropout(p=0.25),
+            A.Rotate(limit=20, border_mode=cv2.BORDER_REPLICATE, p=1.0),
+        ]
+    )
+
+
+def _draw_seed(seed: int, image_id: str, number: int) -> int:
+    """Derive a copy's seed, 0 <= seed < 2**32, from the run's seed, its image and its number."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{image_id}:{number}".encode()).digest()[:4], "big")

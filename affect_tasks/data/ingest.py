@@ -1,0 +1,104 @@
+"""Turn found files into manifest rows and shards, and set aside what cannot be read."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from affect_tasks.data.decode import decode_image
+from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile
+from affect_tasks.data.shards import pack_shards
+from affect_tasks.errors import InputError, UnreadableImageError
+from affect_tasks.manifest import Manifest, build_manifest
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The manifest of all readable images, and the files set aside, each with its reason."""
+
+    manifest: Manifest
+    quarantined: tuple[SkippedFile, ...]
+
+
+def hash_files(found: FoundFolder) -> dict[str, str]:
+    """Digest every found file.
+
+    Returns:
+        sha256 by path, in the order of `found.files`.
+    """
+    return {file.path: hashlib.sha256(_read(found, file)).hexdigest() for file in found.files}
+
+
+def ingest_images(
+    found: FoundFolder, write_shard: Callable[[bytes], str], *, unreadable_fraction: float
+) -> Ingested:
+    """Decode every file once, to see that it can be read, and pack its bytes into shards.
+
+    Args:
+        found: The files to take.
+        write_shard: Stores a shard's bytes and returns its blob name.
+        unreadable_fraction: Tolerated share of unreadable files.
+
+    Raises:
+        InputError: More files than that are unreadable.
+    """
+    rows: dict[str, list[str]] = {name: [] for name in ("image_id", "path", "label", "origin")}
+    sizes: list[tuple[int, int]] = []
+    bad: list[SkippedFile] = []
+    ids: set[str] = set()
+
+    def take() -> Iterator[tuple[str, bytes]]:
+        for file in found.files:
+            data = _read(found, file)
+            try:
+                height, width = decode_image(data).shape[:2]
+            except UnreadableImageError as error:
+                bad.append(SkippedFile(file.path, str(error)))
+                continue
+            image_id = hashlib.sha256(data).hexdigest()
+            for name, value in zip(rows, (image_id, file.path, file.folder_label, _find_origin(file.path)), strict=True):
+                rows[name].append(value)
+            sizes.append((width, height))
+            if image_id not in ids:
+                ids.add(image_id)
+                yield image_id, data
+
+    shard_of = {i: name for s in pack_shards(take()) for name in [write_shard(s.data)] for i in s.image_ids}
+    _check_readable(len(found.files), bad, unreadable_fraction)
+    count = len(sizes)
+    columns = {
+        **rows,
+        "folder_label": rows["label"],
+        "width": [width for width, _ in sizes],
+        "height": [height for _, height in sizes],
+        "group": rows["image_id"],
+        "split": [""] * count,
+        "source_id": [""] * count,
+        "seed": [-1] * count,
+        "shard": [shard_of[image_id] for image_id in rows["image_id"]],
+    }
+    return Ingested(build_manifest(columns), tuple(bad))
+
+
+def _read(found: FoundFolder, file: FoundFile) -> bytes:
+    path = found.root / file.path
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"Every image must be readable; {path}: {error.strerror}. Mend its permissions or remove it."
+        raise InputError(msg) from error
+
+
+def _find_origin(path: str) -> str:
+    return re.split(r"[\d_\-. ]", Path(path).stem, maxsplit=1)[0] or "unnamed"
+
+
+def _check_readable(total: int, bad: list[SkippedFile], tolerated: float) -> None:
+    if len(bad) > tolerated * total:
+        examples = "; ".join(f"{file.path}: {file.reason}" for file in bad[:3])
+        msg = (
+            f"At most {tolerated:.0%} of the files may be unreadable; {len(bad)} of {total} are, such as {examples} "
+            "Replace them or raise `unreadable_fraction`."
+        )
+        raise InputError(msg)

@@ -1,0 +1,96 @@
+"""Read labels.csv: which label each image should carry."""
+
+import csv
+import io
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from affect_tasks.data.scan import fold_label
+from affect_tasks.errors import LabelsFileError, UnknownLabelError
+
+PATH_COLUMN = "pth"
+LABEL_COLUMN = "label"
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Labels by image path, as the file gives them."""
+
+    labels: dict[str, str]
+
+
+def parse_labels(data: bytes, *, class_names: Collection[str], name: str = "labels.csv") -> LabelTable:
+    """Parse a labels file of the Kaggle data set's shape.
+
+    Args:
+        data: The file's bytes: UTF-8, a header with the columns `pth` and `label`, others ignored.
+        class_names: Labels that may occur, folded.
+        name: How messages call the file.
+
+    Raises:
+        LabelsFileError: Not UTF-8, a column is missing, a row has another length than the header, a path
+            leads out of the folder, or one path has two different labels. The message names the line.
+        UnknownLabelError: A label is no class. The message names the line.
+    """
+    rows = csv.reader(io.StringIO(_decode_text(data, name), newline=""), strict=True)
+    labels: dict[str, str] = {}
+    try:
+        header = next(rows, [])
+        path_at, label_at = _find_column(header, PATH_COLUMN, name), _find_column(header, LABEL_COLUMN, name)
+        for row in rows:
+            if not row:
+                continue
+            where = f"{name}, line {rows.line_num}"
+            if len(row) != len(header):
+                msg = f"Every row must have the header's {len(header)} fields; {where} has {len(row)}. Mend that line."
+                raise LabelsFileError(msg)
+            path = _check_path(row[path_at], where)
+            label = _check_label(row[label_at], class_names, where)
+            if labels.setdefault(path, label) != label:
+                msg = f"A path may have one label; {where} gives {path!r} {label!r} after {labels[path]!r}. Remove one."
+                raise LabelsFileError(msg)
+    except csv.Error as error:
+        msg = f"The labels file must be well-formed CSV; {name}, line {rows.line_num}: {error}. Mend that line."
+        raise LabelsFileError(msg) from error
+    if not labels:
+        raise LabelsFileError(f"The labels file must have at least one row; {name} has none. Fill or remove it.")
+    return LabelTable(labels)
+
+
+def _decode_text(data: bytes, name: str) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        msg = f"The labels file must be UTF-8; {name} has byte {data[error.start]:#04x} at {error.start}. Save it as UTF-8."
+        raise LabelsFileError(msg) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise LabelsFileError(f"The labels file must be text; {name}, line {line} has a NUL. Mend that line.")
+    return text
+
+
+def _find_column(header: list[str], column: str, name: str) -> int:
+    names = [field.strip() for field in header]
+    if names.count(column) != 1:
+        msg = (
+            f"The labels file must have one column `{column}`, separated by commas; the header of {name} is "
+            f"{header!r}. Name the column so."
+        )
+        raise LabelsFileError(msg)
+    return names.index(column)
+
+
+def _check_path(path: str, where: str) -> str:
+    parts = path.replace("\\", "/").split("/")
+    if not path.strip() or "://" in path or path.startswith("/") or ".." in parts or ":" in parts[0]:
+        msg = f"A path must be relative and stay in the images' folder; {where} has {path!r}. Mend that line."
+        raise LabelsFileError(msg)
+    return "/".join(part for part in parts if part not in {"", "."}).removeprefix("train/")
+
+
+def _check_label(label: str, class_names: Collection[str], where: str) -> str:
+    folded = fold_label(label)
+    if folded not in class_names:
+        msg = f"A label must be one of {', '.join(sorted(class_names))}; {where} has {label!r}. Correct it or add the class folder."
+        raise UnknownLabelError(msg)
+    return folded

@@ -1,0 +1,64 @@
+"""Cut a manifest into train, validation and test, by class and by group of duplicates."""
+
+import numpy as np
+
+from affect_tasks.errors import EmptyClassError
+from affect_tasks.manifest import Manifest
+
+
+def split_images(manifest: Manifest, *, test_fraction: float, validation_fraction: float, seed: int) -> Manifest:
+    """Assign every image to one split.
+
+    Each class is rounded by itself: of n images, n - round(n * (1 - test_fraction)) are for testing. A group
+    never straddles splits; a group with several labels goes by its most frequent one. The result depends on
+    the images and the seed, not on the order of rows.
+
+    Raises:
+        EmptyClassError: A class has fewer images than splits, or its groups leave a split without it.
+    """
+    classes, labels = np.unique(manifest.values("label").astype(str), return_inverse=True)
+    _, group_of = np.unique(manifest.values("group").astype(str), return_inverse=True)
+    sizes = np.bincount(group_of)
+    group_label = _find_group_labels(group_of, labels, len(classes))
+    # Groups are sorted by name here, so drawing one number each is independent of the rows' order.
+    key = np.random.default_rng([seed, 0x5917]).random(len(sizes))
+    split_of_group = np.zeros(len(sizes), dtype=np.int8)
+    for index, label in enumerate(classes):
+        members = np.flatnonzero(group_label == index)
+        members = members[np.argsort(key[members], kind="stable")]
+        total = int(sizes[members].sum())
+        test = total - round(total * (1 - test_fraction))
+        validation = round(total * validation_fraction)
+        chosen = _fill(sizes[members], test)
+        rest = np.flatnonzero(~chosen)
+        chosen_validation = np.zeros(len(members), dtype=bool)
+        chosen_validation[rest[_fill(sizes[members][rest], validation)]] = True
+        split_of_group[members[chosen]] = 2
+        split_of_group[members[chosen_validation]] = 1
+        _check_class(str(label), total, np.bincount(split_of_group[members], weights=sizes[members], minlength=3))
+    return manifest.replace({"split": np.array(["train", "validation", "test"], dtype=object)[split_of_group[group_of]]})
+
+
+def _find_group_labels(group_of: np.ndarray, labels: np.ndarray, class_count: int) -> np.ndarray:
+    """Return each group's most frequent label, (groups,) int; of equals, the first by name."""
+    votes = np.bincount(group_of * class_count + labels, minlength=(group_of.max() + 1) * class_count)
+    return votes.reshape(-1, class_count).argmax(axis=1)
+
+
+def _fill(sizes: np.ndarray, target: int) -> np.ndarray:
+    """Choose groups in order until `target` images are reached, never more; (groups,) bool."""
+    total = np.cumsum(sizes)
+    chosen = total <= target
+    missing = target - (int(sizes[chosen].sum()) if chosen.any() else 0)
+    singles = np.flatnonzero(~chosen & (sizes == 1))[:missing]
+    chosen[singles] = True
+    return chosen
+
+
+def _check_class(label: str, total: int, images: np.ndarray) -> None:
+    if images.min() < 1:
+        msg = (
+            f"Every class must reach every split; {label!r} has {total} images and gives train {int(images[0])}, "
+            f"validation {int(images[1])}, test {int(images[2])}. Add images to that class, remove it, or change the shares."
+        )
+        raise EmptyClassError(msg)

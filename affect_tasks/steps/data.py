@@ -1,0 +1,183 @@
+"""The steps from a folder to a dataset version: check, ingest, relabel, split, augment."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from affect_tasks.data.augment import plan_copies, render_copies
+from affect_tasks.data.ingest import hash_files, ingest_images
+from affect_tasks.data.labels import parse_labels
+from affect_tasks.data.relabel import relabel_images
+from affect_tasks.data.scan import scan_folder
+from affect_tasks.data.split import split_images
+from affect_tasks.errors import InputError, LabelsFileError
+from affect_tasks.manifest import SPLITS, Manifest, dump_manifest, load_manifest
+from affect_tasks.params import DEMO_DATA, RunParams, read_params
+from affect_tasks.records import DatasetRecord, Job, RunRecord, open_job
+from affect_tasks.settings import Settings
+from affect_tasks.storage import open_storage, read_blob, write_blob
+
+log = logging.getLogger(__name__)
+
+# Raised when a step's output changes for equal inputs, so that older outputs are not taken for new ones.
+_VERSION = 1
+
+
+def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str:
+    """Check a run's parameters, its images' folder, the store and MLflow, and open the run.
+
+    Args:
+        values: The run's parameters; absent ones keep their defaults.
+        name: The run's name; checking again under the same name goes on with the same run.
+
+    Raises:
+        AffectError: Whatever would make the run fail later and can be known now.
+    """
+    from affect_tasks.registry import open_registry
+
+    params = read_params(values)
+    storage = open_storage(settings)
+    found = scan_folder(_find_images(params, settings))
+    registry = open_registry(settings)
+    run_id = registry.open_run(name, key=f"run:{name}")
+    registry.log_params(run_id, params.model_dump())
+    key = f"runs/{name}/run.json"
+    record = RunRecord(name=name, mlflow_run_id=run_id, params=params)
+    storage.replace(key, record.model_dump_json(indent=1).encode())
+    log.info("check: %d files in %s; run %s", len(found.files), found.root, name)
+    return key
+
+
+def ingest(run: str, *, settings: Settings) -> str:
+    """Read every image once and store the bytes in shards; unreadable files are set aside and listed."""
+    job = open_job(run, settings)
+    folder = _find_images(job.params, settings)
+    found = scan_folder(folder)
+    labels = _read_labels(job.params, folder)
+    digest = hashlib.sha256(json.dumps(hash_files(found)).encode()).hexdigest()
+    tolerated = job.params.unreadable_fraction
+    inputs = {"files": digest, "labels": hashlib.sha256(labels or b"").hexdigest(), "unreadable_fraction": tolerated}
+
+    def make() -> DatasetRecord:
+        done = ingest_images(
+            found, lambda data: write_blob(job.storage, data, suffix=".parquet"), unreadable_fraction=tolerated
+        )
+        aside = [*found.skipped, *done.quarantined]
+        for file in done.quarantined:
+            log.warning("ingest: set aside %s: %s", file.path, file.reason)
+        quarantine = json.dumps([asdict(file) for file in aside], indent=1).encode()
+        return _store_dataset(
+            job,
+            done.manifest,
+            labels_blob=write_blob(job.storage, labels, suffix=".csv") if labels is not None else None,
+            quarantine_blob=write_blob(job.storage, quarantine, suffix=".json"),
+            quarantined=len(aside),
+        )
+
+    return job.publish("ingest", DatasetRecord, {"version": _VERSION, **inputs}, make)
+
+
+def relabel(run: str, ingested: str, *, settings: Settings) -> str:
+    """Give every image the label of labels.csv; images it does not list keep their folder's."""
+    job = open_job(run, settings)
+    source = job.load(ingested, DatasetRecord)
+
+    def make() -> DatasetRecord:
+        manifest = load_dataset(job, source)
+        blob = source.labels_blob
+        table = parse_labels(read_blob(job.storage, blob), class_names=source.class_names) if blob else None
+        done = relabel_images(manifest, table)
+        log.info("relabel: %d of %d labels changed", done.changed, len(manifest))
+        if done.unlisted or done.missing:
+            log.warning("relabel: %d images not listed, %d rows without image", done.unlisted, done.missing)
+        return _store_dataset(job, done.manifest, changed=done.changed, quarantined=source.quarantined)
+
+    inputs = {"dataset": source.dataset, "labels": source.labels_blob}
+    return job.publish("relabel", DatasetRecord, {"version": _VERSION, **inputs}, make)
+
+
+def split(run: str, relabelled: str, *, settings: Settings) -> str:
+    """Assign every image to train, validation or test, by class and by group of duplicates."""
+    job = open_job(run, settings)
+    source = job.load(relabelled, DatasetRecord)
+    chosen = job.params.model_dump(include={"test_fraction", "validation_fraction", "seed"})
+
+    def make() -> DatasetRecord:
+        done = split_images(load_dataset(job, source), **chosen)
+        log.info("split: %s", ", ".join(f"{name} {len(done.of_split(name))}" for name in SPLITS))
+        return _store_dataset(job, done)
+
+    return job.publish("split", DatasetRecord, {"version": _VERSION, "dataset": source.dataset, **chosen}, make)
+
+
+def augment(run: str, divided: str, *, settings: Settings) -> str:
+    """Fill small classes of the training split with altered copies."""
+    job = open_job(run, settings)
+    source = job.load(divided, DatasetRecord)
+    chosen = job.params.model_dump(include={"balance_train", "global_multiplier", "seed"})
+
+    def make() -> DatasetRecord:
+        manifest = load_dataset(job, source)
+        balance, multiplier, seed = job.params.balance_train, job.params.global_multiplier, job.params.seed
+        copies = plan_copies(manifest, multiplier=multiplier, seed=seed) if balance else ()
+        log.info("augment: drawing %d copies", len(copies))
+        done = render_copies(
+            manifest,
+            copies,
+            lambda blob: read_blob(job.storage, blob),
+            lambda data: write_blob(job.storage, data, suffix=".parquet"),
+        )
+        return _store_dataset(job, done, copies=len(copies))
+
+    return job.publish("augment", DatasetRecord, {"version": _VERSION, "dataset": source.dataset, **chosen}, make)
+
+
+def load_dataset(job: Job, record: DatasetRecord) -> Manifest:
+    """Read a dataset version's manifest."""
+    return load_manifest(read_blob(job.storage, record.manifest_blob))
+
+
+def _store_dataset(
+    job: Job,
+    manifest: Manifest,
+    *,
+    labels_blob: str | None = None,
+    quarantine_blob: str | None = None,
+    quarantined: int = 0,
+    changed: int = 0,
+    copies: int = 0,
+) -> DatasetRecord:
+    return DatasetRecord(
+        dataset=manifest.digest,
+        manifest_blob=write_blob(job.storage, dump_manifest(manifest), suffix=".parquet"),
+        labels_blob=labels_blob,
+        quarantine_blob=quarantine_blob,
+        images=len(manifest),
+        quarantined=quarantined,
+        changed=changed,
+        copies=copies,
+        class_names=manifest.class_names,
+    )
+
+
+def _find_images(params: RunParams, settings: Settings) -> Path:
+    if params.data != DEMO_DATA:
+        return Path(params.data).expanduser()
+    from affect_tasks.data.faces import write_demo_faces
+
+    return write_demo_faces(settings.demo_folder).folder
+
+
+def _read_labels(params: RunParams, folder: Path) -> bytes | None:
+    path = Path(params.labels_csv).expanduser() if params.labels_csv else folder / "labels.csv"
+    if not params.labels_csv and not path.exists():
+        return None
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise LabelsFileError(f"The labels file must exist; {path} does not. Correct `labels_csv`.") from error
+    except OSError as error:
+        raise InputError(f"The labels file must be readable; {path}: {error.strerror}. Mend its permissions.") from error

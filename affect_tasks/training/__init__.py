@@ -1,0 +1,1 @@
+"""Recipes, input pipeline, checkpoints and the fit itself."""
