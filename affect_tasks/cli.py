@@ -1,0 +1,229 @@
+"""The command line: `affect run` and each step by hand, the embedded demo and UIs, and predictions."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, CliSettingsSource, CliSubCommand, SettingsConfigDict, SettingsError
+
+from affect_tasks.errors import AffectError, ParameterError
+from affect_tasks.params import RunParams, describe_fault
+from affect_tasks.settings import Settings, read_settings
+
+
+class _Step(BaseModel):
+    run: CliPositionalArg[str] = Field(description="Key of the run, as `affect check` printed it.")
+
+
+class Check(RunParams):
+    """Check parameters, images and services, and open a run."""
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(steps.check(self.model_dump(), name=name_run(), settings=read_settings()))
+
+
+class Ingest(_Step):
+    """Read every image once and store it."""
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(steps.ingest(self.run, settings=read_settings()))
+
+
+class Relabel(_Step):
+    """Give every image the label that labels.csv says."""
+
+    ingested: CliPositionalArg[str] = Field(description="Key that `affect ingest` printed.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(steps.relabel(self.run, self.ingested, settings=read_settings()))
+
+
+class Split(_Step):
+    """Assign every image to train, validation or test."""
+
+    relabelled: CliPositionalArg[str] = Field(description="Key that `affect relabel` printed.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(steps.split(self.run, self.relabelled, settings=read_settings()))
+
+
+class Augment(_Step):
+    """Fill small classes of the training split with altered copies."""
+
+    divided: CliPositionalArg[str] = Field(description="Key that `affect split` printed.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(steps.augment(self.run, self.divided, settings=read_settings()))
+
+
+class Floor(_Step):
+    """Score HOG features with logistic regression."""
+
+    augmented: CliPositionalArg[str] = Field(description="Key that `affect augment` printed.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(steps.measure_floor(self.run, self.augmented, settings=read_settings()))
+
+
+class Train(_Step):
+    """Train one network."""
+
+    augmented: CliPositionalArg[str] = Field(description="Key that `affect augment` printed.")
+    network: CliPositionalArg[str] = Field(description="Name of the network, resnet18 say.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(steps.train(self.run, self.augmented, self.network, settings=read_settings()))
+
+
+class Evaluate(_Step):
+    """Score a trained network on validation and test."""
+
+    trained: CliPositionalArg[str] = Field(description="Key that `affect train` printed.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(steps.evaluate(self.run, self.trained, settings=read_settings()))
+
+
+class Register(_Step):
+    """Register the best network and decide whether it becomes champion."""
+
+    floor: CliPositionalArg[str] = Field(description="Key that `affect floor` printed.")
+    scores: CliPositionalArg[list[str]] = Field(description="Keys that `affect evaluate` printed.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(steps.register(self.run, self.floor, self.scores, settings=read_settings()))
+
+
+class Run(RunParams):
+    """Run all steps here, one after another, without Airflow."""
+
+    def cli_cmd(self) -> None:
+        from affect_tasks.report import read_outcome
+
+        settings = read_settings()
+        print(read_outcome(run_steps(self, settings=settings), settings=settings))
+
+
+class Demo(RunParams):
+    """Run the DAG through Airflow on embedded parts: SQLite, local files, no server."""
+
+    def cli_cmd(self) -> None:
+        from affect_tasks.embedded import run_demo
+
+        run_demo(self, name=name_run(), settings=read_settings())
+
+
+class Ui(BaseModel):
+    """Open the Airflow and MLflow UIs on 127.0.0.1; Ctrl-C ends them."""
+
+    def cli_cmd(self) -> None:
+        from affect_tasks.embedded import serve_uis
+
+        serve_uis(settings=read_settings())
+
+
+class Predict(BaseModel):
+    """Ask the champion what a picture shows."""
+
+    image: CliPositionalArg[Path] = Field(description="An image file.")
+    model_name: str = Field(default="affect", description="The registered model.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks.report import predict_image
+
+        print(predict_image(self.image, model_name=self.model_name, settings=read_settings()))
+
+
+class DemoFaces(BaseModel):
+    """Draw the demo data set into a folder."""
+
+    folder: CliPositionalArg[Path] = Field(description="Folder to make.")
+    count: int = Field(default=1600, ge=80, le=1_000_000, description="Number of faces.")
+    seed: int = Field(default=27, ge=0, description="Equal seeds draw equal faces.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks.data.faces import write_demo_faces
+
+        done = write_demo_faces(self.folder, count=self.count, seed=self.seed)
+        print(f"{done.images} faces in {done.folder}, {done.wrong_folders} of them in a wrong folder on purpose")
+
+
+class Affect(BaseSettings):
+    """Train, compare and promote image classifiers."""
+
+    model_config = SettingsConfigDict(
+        cli_prog_name="affect", cli_kebab_case=True, cli_implicit_flags=True, cli_avoid_json=True, cli_hide_none_type=True
+    )
+
+    run: CliSubCommand[Run]
+    demo: CliSubCommand[Demo]
+    ui: CliSubCommand[Ui]
+    predict: CliSubCommand[Predict]
+    demo_faces: CliSubCommand[DemoFaces]
+    check: CliSubCommand[Check]
+    ingest: CliSubCommand[Ingest]
+    relabel: CliSubCommand[Relabel]
+    split: CliSubCommand[Split]
+    augment: CliSubCommand[Augment]
+    floor: CliSubCommand[Floor]
+    train: CliSubCommand[Train]
+    evaluate: CliSubCommand[Evaluate]
+    register_: CliSubCommand[Register] = Field(alias="register")
+
+    def cli_cmd(self) -> None:
+        CliApp.run_subcommand(self)
+
+
+def run_steps(params: RunParams, *, settings: Settings) -> str:
+    """Run all steps in order, as the DAG does; return the key of the outcome."""
+    from affect_tasks import steps
+
+    run = steps.check(params.model_dump(), name=name_run(), settings=settings)
+    ingested = steps.ingest(run, settings=settings)
+    divided = steps.split(run, steps.relabel(run, ingested, settings=settings), settings=settings)
+    augmented = steps.augment(run, divided, settings=settings)
+    floor = steps.measure_floor(run, augmented, settings=settings)
+    trained = [steps.train(run, augmented, network, settings=settings) for network in steps.plan(run, settings=settings)]
+    scores = [steps.evaluate(run, key, settings=settings) for key in trained]
+    return steps.register(run, floor, scores, settings=settings)
+
+
+def name_run() -> str:
+    """Name a run by the moment it begins."""
+    return f"run-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; an error a user can mend is one message and exit status 1, not a traceback."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("affect_tasks").setLevel(logging.INFO)
+    try:
+        CliApp.run(Affect, cli_args=list(sys.argv[1:] if arguments is None else arguments))
+    except AffectError as error:
+        sys.exit(f"affect: {error}")
+    except ValidationError as error:
+        sys.exit("affect: " + "\n".join(describe_fault(fault) for fault in error.errors()))
+    except KeyboardInterrupt:
+        sys.exit("affect: interrupted. What is finished is kept; run it again to go on.")
