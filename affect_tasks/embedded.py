@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -23,6 +24,8 @@ DAG_ID = "train_affect"
 LOOPBACK = "127.0.0.1"
 _LOGIN = "admin"
 _START_SECONDS = 180
+_STEP_LINE = re.compile(r"\S+ \[(info|warning|error) *\] (?P<text>.*?) *\[affect_tasks\.")
+_ERROR_LINE = re.compile(r"(affect_tasks\.errors\.\w+|\w+Error): (?P<text>.+)")
 
 
 def run_demo(params: RunParams, *, name: str, settings: Settings) -> None:
@@ -38,12 +41,13 @@ def run_demo(params: RunParams, *, name: str, settings: Settings) -> None:
     conf = {**params.model_dump(), "data": _make_absolute(params.data)}
     before = _list_outcomes(settings)
     command = [_find_command("airflow"), "dags", "test", DAG_ID, "--conf", json.dumps(conf)]
-    status = _stream(command, environment)
+    log = settings.folder / "logs" / f"{name}.log"
+    status = _follow(command, environment, log)
     made = sorted(_list_outcomes(settings) - before)
     if status != 0 or not made:
         raise ServiceError(
-            f"The DAG must end with a registered model; the run failed (status {status}). The messages above say where. "
-            "Mend the cause and run it again: finished steps are kept."
+            f"The DAG must end with a registered model; the run failed (status {status}). Mend what the messages above "
+            f"name and run it again: finished steps are kept. The whole log: {log}"
         )
     key = made[-1].relative_to(settings.folder / "store").as_posix()
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
@@ -193,8 +197,29 @@ def _find_command(name: str) -> str:
     return found
 
 
-def _stream(command: Sequence[str], environment: dict[str, str]) -> int:
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603 - our own command
+def _follow(command: Sequence[str], environment: dict[str, str], log: Path) -> int:
+    """Run a command, keep all it says in a file and show the lines that are for people."""
+    log.parent.mkdir(exist_ok=True)
+    child = subprocess.Popen(  # noqa: S603 - our own command
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    with child, log.open("w") as file:
+        for line in child.stdout or ():
+            file.write(line)
+            file.flush()
+            shown = pick_line(line)
+            if shown:
+                print(shown, flush=True)
+    return child.returncode
+
+
+def pick_line(line: str) -> str:
+    """Return what a person needs of a line of Airflow's log: our own steps' words and errors, else nothing."""
+    step = _STEP_LINE.match(line)
+    if step:
+        return f"  {step['text'].rstrip()}"
+    error = _ERROR_LINE.match(line)
+    return f"  error: {error['text']}" if error else ""
 
 
 def _run_quietly(command: Sequence[str], environment: dict[str, str]) -> None:

@@ -98,10 +98,12 @@ def train_affect():
         return evaluate(run, train(run, augmented, network), network)
 
     @task(trigger_rule="all_done_min_one_success", max_active_tis_per_dag=1)
-    def register(run: str, floor: str, scores: list[str]) -> str:
+    def register(run: str, floor: str, scores: list[str] | str) -> str:
         from affect_tasks import steps
 
-        return steps.register(run, floor, list(scores), settings=read_settings())
+        # Airflow hands over the bare value where only one network was mapped.
+        keys = [scores] if isinstance(scores, str) else list(scores)
+        return steps.register(run, floor, keys, settings=read_settings())
 
     run = check()
     augmented = augment(run, split(run, relabel(run, ingest(run))))

@@ -8,6 +8,7 @@ from affect_tasks.data.drawing.looks import Colour, Expression, Look
 _WHITE: Colour = (250.0, 248.0, 244.0)
 _DARK: Colour = (40.0, 26.0, 28.0)
 _MOUTH_INSIDE: Colour = (92.0, 30.0, 36.0)
+_TEAR: Colour = (140.0, 200.0, 238.0)
 _TONGUE: Colour = (226.0, 112.0, 116.0)
 _LIP_RED: Colour = (196.0, 70.0, 78.0)
 _ACROSS = np.linspace(-1.0, 1.0, 25)
@@ -25,6 +26,8 @@ def draw_eyes(canvas: Canvas, look: Look, expression: Expression, *, gaze: tuple
     """Paint both eyes."""
     for side in (-1, 1):
         _draw_eye(canvas, look, expression, side=side, gaze=gaze)
+        if expression.tears > 0.5:
+            _draw_tear(canvas, look, side=side)
 
 
 def draw_brows(canvas: Canvas, look: Look, expression: Expression) -> None:
@@ -42,7 +45,7 @@ def _draw_brow(canvas: Canvas, look: Look, expression: Expression, *, side: int)
     arch_y = height - 0.07 - 1.15 * lift + 0.03 * expression.brow_inner
     inner_x = 0.15 * look.eye_gap - 0.05 * max(expression.brow_knit, 0.0)
     spine = trace_curve((side * inner_x, inner_y), (side * 0.38, arch_y), (side * 0.62, outer_y))
-    weight = 0.1 * look.brow_weight
+    weight = 0.11 * look.brow_weight
     ink = mix(look.hair, _DARK, 0.45) if sum(look.hair) < 500 else mix(look.hair, (120.0, 84.0, 56.0), 0.6)
     canvas.stroke(spine, taper(first=weight * 0.8, middle=weight, last=weight * 0.25), ink)
 
@@ -51,7 +54,7 @@ def _draw_eye(
     canvas: Canvas, look: Look, expression: Expression, *, side: int, gaze: tuple[float, float]
 ) -> None:
     centre_x, centre_y = 0.34 * look.eye_gap, -0.10
-    half_width = 0.215 * look.eye_size
+    half_width = 0.22 * look.eye_size
     x = side * (centre_x + half_width * _ACROSS)
     dome = np.power(1 - np.square(_ACROSS), 0.7)
     slope = 0.05 * max(expression.lid_droop, 0.0) * _ACROSS
@@ -72,6 +75,13 @@ def _draw_eye(
     canvas.fill(_clip_between(glint, x, upper, lower), _WHITE)
     canvas.stroke(np.stack([x, upper], axis=1), 0.022 + 0.022 * (_ACROSS + 1) / 2, darken(_DARK, 0.2))
     canvas.stroke(np.stack([x, lower], axis=1), 0.014, darken(look.skin, 0.4))
+
+
+def _draw_tear(canvas: Canvas, look: Look, *, side: int) -> None:
+    x = side * 0.38 * look.eye_gap
+    drop = np.array([[x, 0.02], [x + 0.055, 0.13], [x + 0.04, 0.2], [x, 0.225], [x - 0.04, 0.2], [x - 0.055, 0.13]])
+    canvas.fill(drop, _TEAR)
+    canvas.fill(trace_oval((x - 0.015, 0.15), (0.014, 0.03)), _WHITE)
 
 
 def _draw_nose(canvas: Canvas, look: Look, expression: Expression) -> None:
@@ -119,7 +129,7 @@ def _draw_line(canvas: Canvas, look: Look, points: Points, strength: float) -> N
 
 def _draw_mouth(canvas: Canvas, look: Look, expression: Expression) -> None:
     gap = max(expression.mouth_open, 0.0)
-    half_width = 0.33 * look.mouth_size * (1 + 0.45 * expression.mouth_stretch)
+    half_width = 0.35 * look.mouth_size * (1 + 0.45 * expression.mouth_stretch)
     x = half_width * _ACROSS
     middle = _trace_mouth_line(look, expression)
     squareness = 0.5 - 0.28 * np.clip(expression.mouth_square, 0.0, 1.0)

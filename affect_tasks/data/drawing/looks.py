@@ -79,6 +79,10 @@ class Expression:
     lip_press: float = 0.0
     teeth: float = 0.0
     tongue: float = 0.0
+    gaze_aside: float = 0.0
+    gaze_down: float = 0.0
+    head_up: float = 0.0
+    tears: float = 0.0
     flush: float = 0.0
     sickness: float = 0.0
 
@@ -151,8 +155,8 @@ _TYPICAL: Final = MappingProxyType(
             ),
         ),
         "contempt": (
-            Expression(corner_one_sided=1.1, brow_one_sided=0.5, eye_open=-0.35, lip_press=0.5),
-            Expression(corner_one_sided=1.1, brow_one_sided=1.0, eye_open=-0.35, lip_press=0.3),
+            Expression(corner_one_sided=1.1, brow_one_sided=0.5, eye_open=-0.4, lip_press=0.5, gaze_aside=1.0, head_up=0.8),
+            Expression(corner_one_sided=1.1, brow_one_sided=1.0, eye_open=-0.4, lip_press=0.3, gaze_aside=1.0, head_up=0.8),
         ),
         "disgust": (
             Expression(
@@ -214,6 +218,8 @@ _TYPICAL: Final = MappingProxyType(
                 lid_droop=1.0,
                 corner=-1.0,
                 mouth_stretch=-0.2,
+                gaze_down=1.0,
+                head_up=-0.6,
             ),
             Expression(
                 brow_inner=1.0,
@@ -223,6 +229,9 @@ _TYPICAL: Final = MappingProxyType(
                 corner=-1.0,
                 mouth_open=0.16,
                 mouth_stretch=-0.1,
+                gaze_down=0.6,
+                head_up=-0.6,
+                tears=1.0,
             ),
         ),
         "surprise": (
@@ -231,7 +240,7 @@ _TYPICAL: Final = MappingProxyType(
         ),
     }
 )
-_WEAKEST, _STRONGEST = 0.5, 1.2
+_WEAKEST, _STRONGEST = 0.55, 1.2
 _TREMOR = 0.07
 
 
@@ -241,7 +250,7 @@ def sample_expression(affect: str, rng: np.random.Generator) -> Expression:
     form = forms[int(rng.integers(len(forms)))]
     strength = rng.uniform(_WEAKEST, _STRONGEST)
     tremor = rng.normal(0.0, _TREMOR, len(fields(Expression)))
-    at_rest = ("mouth_open", "corner_one_sided", "nose_wrinkle", "upper_lip", "teeth", "tongue")
+    at_rest = ("mouth_open", "corner_one_sided", "nose_wrinkle", "upper_lip", "teeth", "tongue", "tears")
     moved = {}
     for field, wobble in zip(fields(Expression), tremor, strict=True):
         movement = getattr(form, field.name)
@@ -287,14 +296,14 @@ def sample_view(rng: np.random.Generator) -> View:
         shear=rng.normal(0.0, 0.05),
         gaze=(rng.normal(0.0, 0.35), rng.normal(0.0, 0.2)),
         light_angle=rng.uniform(0.0, 2 * np.pi),
-        light_strength=rng.uniform(0.15, 0.6),
-        brightness=rng.uniform(0.72, 1.14),
+        light_strength=rng.uniform(0.1, 0.45),
+        brightness=rng.uniform(0.82, 1.12),
         cast=_triple(1 + rng.uniform(-0.07, 0.07) * np.array([1.0, 0.15, -1.0])),
         background=(_sample_near(_BACKGROUNDS, rng), _sample_near(_BACKGROUNDS, rng)),
         background_angle=rng.uniform(0.0, 2 * np.pi),
-        texture=rng.uniform(0.0, 22.0),
-        blur=max(0.0, rng.uniform(-0.6, 0.9)),
-        noise=rng.uniform(0.0, 5.0),
+        texture=rng.uniform(0.0, 16.0),
+        blur=max(0.0, rng.uniform(-0.6, 0.7)),
+        noise=rng.uniform(0.0, 4.0),
     )
 
 

@@ -30,9 +30,10 @@ def draw_portrait(look: Look, expression: Expression, view: View, *, seed: int, 
         RGB array of shape (side_px, side_px, 3), uint8.
     """
     rng = np.random.default_rng(seed)
+    view = _turn_head(look, expression, view)
     person = _paint_person(look, expression, view, side_px=side_px)
     x, y = _locate_pixels(build_camera(view, side_px=side_px), side_px=side_px)
-    lit = person[..., :3] * _tint_skin(x, y) * _light_head(x, y, view)[..., None]
+    lit = person[..., :3] * _tint_skin(x, y, expression) * _light_head(x, y, view)[..., None]
     picture = lit + _paint_background(view, rng, side_px=side_px) * (1 - person[..., 3:] / 255)
     return _expose(picture, view, rng)
 
@@ -50,10 +51,16 @@ def _paint_person(look: Look, expression: Expression, view: View, *, side_px: in
     return canvas.paint()
 
 
+def _turn_head(look: Look, expression: Expression, view: View) -> View:
+    aside = view.gaze[0] + look.favoured_side * 1.1 * expression.gaze_aside
+    down = view.gaze[1] + expression.gaze_down
+    return replace(view, gaze=(aside, down), pitch=view.pitch - 0.16 * expression.head_up)
+
+
 def _flush_skin(look: Look, expression: Expression) -> Colour:
-    flushed = mix(look.skin, (212.0, 66.0, 58.0), 0.2 * max(expression.flush, 0.0))
-    paled = mix(flushed, (222.0, 222.0, 232.0), 0.2 * max(-expression.flush, 0.0))
-    return mix(paled, (148.0, 178.0, 92.0), 0.24 * max(expression.sickness, 0.0))
+    flushed = mix(look.skin, (212.0, 66.0, 58.0), 0.3 * max(expression.flush, 0.0))
+    paled = mix(flushed, (222.0, 222.0, 232.0), 0.32 * max(-expression.flush, 0.0))
+    return mix(paled, (148.0, 178.0, 92.0), 0.32 * max(expression.sickness, 0.0))
 
 
 def _locate_pixels(camera: Camera, *, side_px: int) -> tuple[_Pixels, _Pixels]:
@@ -64,11 +71,12 @@ def _locate_pixels(camera: Camera, *, side_px: int) -> tuple[_Pixels, _Pixels]:
     return back[0, 0] * right + back[0, 1] * down, back[1, 0] * right + back[1, 1] * down
 
 
-def _tint_skin(x: _Pixels, y: _Pixels) -> _Pixels:
+def _tint_skin(x: _Pixels, y: _Pixels, expression: Expression) -> _Pixels:
     """Redden the cheeks and shade the neck softly; factors of shape (h, w, 3)."""
     cheeks = sum(np.exp(-(np.square((x - side * 0.48) / 0.2) + np.square((y - 0.26) / 0.16))) for side in (-1, 1))
     neck = np.exp(-(np.square(x / 0.7) + np.square((y - 1.16) / 0.16)))
-    return 1 - cheeks[..., None] * np.float32([0.0, 0.15, 0.13]) - neck[..., None] * np.float32(0.2)
+    rosy = 1 + 1.2 * min(max(expression.corner, 0.0), 1.2)
+    return 1 - cheeks[..., None] * np.float32([0.0, 0.13 * rosy, 0.12 * rosy]) - neck[..., None] * np.float32(0.2)
 
 
 def _light_head(x: _Pixels, y: _Pixels, view: View) -> _Pixels:
