@@ -1,0 +1,40 @@
+import pytest
+
+from affect_tasks.errors import ParameterError
+from affect_tasks.form import build_form_fields
+from affect_tasks.params import NETWORKS, RunParams, read_params
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"epoch": 3}, "Did you mean `epochs`"),
+        ({"side_px": 8}, "greater than or equal to 32. Received: 8"),
+        ({"test_fraction": 0.6, "validation_fraction": 0.5}, "got 0.5 + 0.6"),
+        ({"networks": ["resnet18", "resnet18"]}, "named once"),
+        ({"networks": ["vgg"]}, "'resnet18'"),
+        ({"epochs": 1, "warmup_epochs": 1}, "warm-up must end"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_rule_and_received(values, words):
+    with pytest.raises(ParameterError, match=r".") as caught:
+        read_params(values)
+    assert words in str(caught.value)
+
+
+def test_defaults_are_valid():
+    assert read_params({}) == RunParams()
+
+
+def test_each_parameter_has_a_form_field_with_title_help_and_section():
+    fields = build_form_fields()
+    assert list(fields) == list(RunParams.model_fields)
+    for field in fields.values():
+        assert field["title"]
+        assert field["description_md"]
+        assert field["section"]
+        assert "$ref" not in str(field)
+
+
+def test_networks_are_a_multiple_choice_of_names():
+    assert build_form_fields()["networks"]["examples"] == list(NETWORKS)
