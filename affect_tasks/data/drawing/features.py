@@ -64,8 +64,8 @@ def _draw_eye(
     upper = np.minimum(centre_y + slope - opening * dome * droop, lower - 0.012)
     outline = np.concatenate([np.stack([x, upper], axis=1), np.stack([x, lower], axis=1)[::-1]])
 
-    lid = np.stack([x, upper - (0.05 - 0.02 * expression.eye_open) * dome - 0.015], axis=1)
-    canvas.fill(np.concatenate([lid, np.stack([x, upper], axis=1)[::-1]]), darken(look.skin, 0.16))
+    lid = np.stack([x, upper - (0.06 - 0.06 * expression.eye_open) * dome - 0.015], axis=1)
+    canvas.fill(np.concatenate([lid, np.stack([x, upper], axis=1)[::-1]]), darken(look.skin, 0.22))
     canvas.fill(outline, _WHITE)
     iris_x, iris_y = side * centre_x + 0.05 * gaze[0], centre_y - 0.025 + 0.035 * gaze[1]
     for radius, colour in ((0.118, darken(look.iris, 0.35)), (0.1, look.iris), (0.056, (22.0, 16.0, 18.0))):
@@ -73,7 +73,7 @@ def _draw_eye(
         canvas.fill(_clip_between(disc, x, upper, lower), colour)
     glint = trace_oval((iris_x - 0.035, iris_y - 0.04), (0.03, 0.03))
     canvas.fill(_clip_between(glint, x, upper, lower), _WHITE)
-    canvas.stroke(np.stack([x, upper], axis=1), 0.022 + 0.022 * (_ACROSS + 1) / 2, darken(_DARK, 0.2))
+    canvas.stroke(np.stack([x, upper], axis=1), 0.032 + 0.024 * (_ACROSS + 1) / 2, darken(_DARK, 0.2))
     canvas.stroke(np.stack([x, lower], axis=1), 0.014, darken(look.skin, 0.4))
 
 
@@ -124,7 +124,7 @@ def _draw_folds(canvas: Canvas, look: Look, expression: Expression) -> None:
 def _draw_line(canvas: Canvas, look: Look, points: Points, strength: float) -> None:
     if strength > 0.15:
         depth = min(strength, 1.0)
-        canvas.stroke(points, taper(first=0.008, middle=0.03, last=0.008), darken(look.skin, 0.12 + 0.26 * depth))
+        canvas.stroke(points, taper(first=0.01, middle=0.04, last=0.01), darken(look.skin, 0.12 + 0.26 * depth))
 
 
 def _draw_mouth(canvas: Canvas, look: Look, expression: Expression) -> None:
@@ -142,7 +142,7 @@ def _draw_mouth(canvas: Canvas, look: Look, expression: Expression) -> None:
         _draw_inside(canvas, expression, x, upper, lower)
     else:
         line = np.stack([x, (upper + lower) / 2], axis=1)
-        canvas.stroke(line, np.interp(np.abs(_ACROSS), [0, 0.8, 1], [0.03, 0.034, 0.02]), darken(_lip_colour(look), 0.6))
+        canvas.stroke(line, np.interp(np.abs(_ACROSS), [0, 0.8, 1], [0.046, 0.046, 0.03]), darken(_lip_colour(look), 0.6))
     _draw_corner(canvas, look, expression, half_width)
 
 

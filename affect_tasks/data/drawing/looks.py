@@ -155,8 +155,8 @@ _TYPICAL: Final = MappingProxyType(
             ),
         ),
         "contempt": (
-            Expression(corner_one_sided=1.1, brow_one_sided=0.5, eye_open=-0.4, lip_press=0.5, gaze_aside=1.0, head_up=0.8),
-            Expression(corner_one_sided=1.1, brow_one_sided=1.0, eye_open=-0.4, lip_press=0.3, gaze_aside=1.0, head_up=0.8),
+            Expression(corner_one_sided=1.25, brow_one_sided=0.6, eye_open=-0.75, lip_press=0.3, gaze_aside=1.0, head_up=0.8),
+            Expression(corner_one_sided=1.25, brow_one_sided=1.1, eye_open=-0.7, lip_press=0.1, gaze_aside=1.0, head_up=0.8),
         ),
         "disgust": (
             Expression(
@@ -220,6 +220,7 @@ _TYPICAL: Final = MappingProxyType(
                 mouth_stretch=-0.2,
                 gaze_down=1.0,
                 head_up=-0.6,
+                tears=0.7,
             ),
             Expression(
                 brow_inner=1.0,
@@ -240,8 +241,8 @@ _TYPICAL: Final = MappingProxyType(
         ),
     }
 )
-_WEAKEST, _STRONGEST = 0.55, 1.2
-_TREMOR = 0.07
+_WEAKEST, _STRONGEST = 0.62, 1.2
+_TREMOR = 0.06
 
 
 def sample_expression(affect: str, rng: np.random.Generator) -> Expression:

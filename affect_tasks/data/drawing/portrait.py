@@ -74,9 +74,11 @@ def _locate_pixels(camera: Camera, *, side_px: int) -> tuple[_Pixels, _Pixels]:
 def _tint_skin(x: _Pixels, y: _Pixels, expression: Expression) -> _Pixels:
     """Redden the cheeks and shade the neck softly; factors of shape (h, w, 3)."""
     cheeks = sum(np.exp(-(np.square((x - side * 0.48) / 0.2) + np.square((y - 0.26) / 0.16))) for side in (-1, 1))
+    nose = 0.16 * min(max(expression.tears, 0.0), 1.2) * np.exp(-(np.square(x / 0.14) + np.square((y - 0.26) / 0.12)))
     neck = np.exp(-(np.square(x / 0.7) + np.square((y - 1.16) / 0.16)))
     rosy = 1 + 1.2 * min(max(expression.corner, 0.0), 1.2)
-    return 1 - cheeks[..., None] * np.float32([0.0, 0.13 * rosy, 0.12 * rosy]) - neck[..., None] * np.float32(0.2)
+    red = 0.13 * rosy * cheeks + nose
+    return 1 - red[..., None] * np.float32([0.0, 1.0, 0.92]) - neck[..., None] * np.float32(0.2)
 
 
 def _light_head(x: _Pixels, y: _Pixels, view: View) -> _Pixels:
