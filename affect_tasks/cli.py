@@ -5,12 +5,17 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
-from pydantic_settings import BaseSettings, CliApp, CliPositionalArg, CliSettingsSource, CliSubCommand, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliPositionalArg,
+    CliSubCommand,
+    SettingsConfigDict,
+)
 
-from affect_tasks.errors import AffectError, ParameterError
+from affect_tasks.errors import AffectError
 from affect_tasks.params import RunParams, describe_fault
 from affect_tasks.settings import Settings, read_settings
 
@@ -174,7 +179,11 @@ class Affect(BaseSettings):
     """Train, compare and promote image classifiers."""
 
     model_config = SettingsConfigDict(
-        cli_prog_name="affect", cli_kebab_case=True, cli_implicit_flags=True, cli_avoid_json=True, cli_hide_none_type=True
+        cli_prog_name="affect",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
     )
 
     run: CliSubCommand[Run]
@@ -205,7 +214,9 @@ def run_steps(params: RunParams, *, settings: Settings) -> str:
     divided = steps.split(run, steps.relabel(run, ingested, settings=settings), settings=settings)
     augmented = steps.augment(run, divided, settings=settings)
     floor = steps.measure_floor(run, augmented, settings=settings)
-    trained = [steps.train(run, augmented, network, settings=settings) for network in steps.plan(run, settings=settings)]
+    trained = [
+        steps.train(run, augmented, network, settings=settings) for network in steps.plan(run, settings=settings)
+    ]
     scores = [steps.evaluate(run, key, settings=settings) for key in trained]
     return steps.register(run, floor, scores, settings=settings)
 

@@ -67,7 +67,10 @@ def serve_uis(*, settings: Settings) -> None:
     Raises:
         ServiceError: A port is in use, or a service does not answer in time.
     """
-    for port, variable in ((settings.airflow_port, "AFFECT_AIRFLOW_PORT"), (settings.mlflow_port, "AFFECT_MLFLOW_PORT")):
+    for port, variable in (
+        (settings.airflow_port, "AFFECT_AIRFLOW_PORT"),
+        (settings.mlflow_port, "AFFECT_MLFLOW_PORT"),
+    ):
         check_port(port, variable=variable)
     environment = prepare_airflow(settings)
     (settings.folder / "mlflow").mkdir(parents=True, exist_ok=True)
@@ -75,8 +78,8 @@ def serve_uis(*, settings: Settings) -> None:
     logs.mkdir(exist_ok=True)
     services = {
         "mlflow": [
-            _find_command("mlflow"), "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port), "--workers", "1",
-            "--backend-store-uri", settings.mlflow_uri, "--default-artifact-root", settings.artifact_folder.as_uri(),
+            _find_command("mlflow"), "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port),
+            "--workers", "1", "--backend-store-uri", settings.mlflow_uri, "--default-artifact-root", settings.artifact_folder.as_uri(),
         ],
         "airflow": [_find_command("airflow"), "standalone"],
     }  # fmt: skip
@@ -92,7 +95,8 @@ def serve_uis(*, settings: Settings) -> None:
         _await_answer(f"http://{LOOPBACK}:{settings.mlflow_port}/health", children, logs)
         _await_answer(f"http://{LOOPBACK}:{settings.airflow_port}/api/v2/monitor/health", children, logs)
         print(
-            f"\n  Airflow  http://{LOOPBACK}:{settings.airflow_port}/dags/{DAG_ID}   login {_LOGIN}, password {_read_password(settings)}\n"
+            f"\n  Airflow  http://{LOOPBACK}:{settings.airflow_port}/dags/{DAG_ID}\n"
+            f"           login {_LOGIN}, password {_read_password(settings)}\n"
             f"  MLflow   http://{LOOPBACK}:{settings.mlflow_port}\n\nCtrl-C ends both. Logs: {logs}",
             flush=True,
         )
@@ -130,7 +134,7 @@ def check_port(port: int, *, variable: str) -> None:
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
-            msg = f"The port must be free; {LOOPBACK}:{port} is in use. End that program or set {variable} to another port."
+            msg = f"The port must be free; {LOOPBACK}:{port} is in use. End that program or set {variable}."
             raise ServiceError(msg) from error
 
 
@@ -201,7 +205,12 @@ def _follow(command: Sequence[str], environment: dict[str, str], log: Path) -> i
     """Run a command, keep all it says in a file and show the lines that are for people."""
     log.parent.mkdir(exist_ok=True)
     child = subprocess.Popen(  # noqa: S603 - our own command
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     with child, log.open("w") as file:
         for line in child.stdout or ():
@@ -226,7 +235,9 @@ def _run_quietly(command: Sequence[str], environment: dict[str, str]) -> None:
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)  # noqa: S603 - our own command
     if done.returncode != 0:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-        raise ServiceError(f"`{' '.join(map(str, command[:3]))}` must succeed; it ended with status {done.returncode}:\n{tail}")
+        raise ServiceError(
+            f"`{' '.join(map(str, command[:3]))}` must succeed; it ended with status {done.returncode}:\n{tail}"
+        )
 
 
 def _await_answer(url: str, children: Sequence[subprocess.Popen[bytes]], logs: Path) -> None:
@@ -260,5 +271,3 @@ def _group_lives(child: subprocess.Popen[bytes]) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-

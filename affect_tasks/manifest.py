@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 SPLITS = ("train", "validation", "test")
@@ -67,12 +66,12 @@ class Manifest:
     @property
     def class_names(self) -> tuple[str, ...]:
         """All labels, sorted; a class's index here is the index that models use."""
-        return tuple(sorted(pc.unique(self.table.column("label")).to_pylist()))
+        return tuple(sorted(self.table.column("label").unique().to_pylist()))
 
     @property
     def shards(self) -> tuple[str, ...]:
         """All blobs that hold these images' bytes, sorted."""
-        return tuple(sorted(pc.unique(self.table.column("shard")).to_pylist()))
+        return tuple(sorted(self.table.column("shard").unique().to_pylist()))
 
     @property
     def digest(self) -> str:

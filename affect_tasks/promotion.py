@@ -40,7 +40,9 @@ class Decision:
                 f"| McNemar's exact p | {c.mcnemar_p:.2g} |",
                 "",
             ]
-        lines += [f"Champion before: {self.champion_before or 'none'}. Champion after: {self.champion_after or 'none'}."]
+        lines += [
+            f"Champion before: {self.champion_before or 'none'}. Champion after: {self.champion_after or 'none'}."
+        ]
         return "\n".join(lines) + "\n"
 
 

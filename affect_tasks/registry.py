@@ -91,7 +91,14 @@ class Registry:
             self._client.log_artifact(run_id, str(path), folder or None)
 
     def register(
-        self, model_file: bytes, *, name: str, run_id: str, side_px: int, class_names: tuple[str, ...], tags: Mapping[str, str]
+        self,
+        model_file: bytes,
+        *,
+        name: str,
+        run_id: str,
+        side_px: int,
+        class_names: tuple[str, ...],
+        tags: Mapping[str, str],
     ) -> ModelVersion:
         """Log a Keras model with its signature into its run and register it; a retry finds the version made.
 
@@ -152,10 +159,10 @@ class Registry:
     @contextmanager
     def fetch_model_file(self, version: ModelVersion) -> Iterator[Path]:
         """Download a version's `.keras` file for the time of the block."""
-        import mlflow
+        from mlflow.artifacts import download_artifacts
 
         with TemporaryDirectory() as temporary:
-            folder = Path(mlflow.artifacts.download_artifacts(version.source, dst_path=temporary))
+            folder = Path(download_artifacts(version.source, dst_path=temporary))
             yield next(folder.rglob("*.keras"))
 
     def _ensure_model(self, name: str) -> None:
@@ -171,6 +178,7 @@ class Registry:
         import keras
         import mlflow
         import numpy as np
+        from mlflow.keras import log_model
         from mlflow.models.signature import ModelSignature
         from mlflow.types import Schema, TensorSpec
 
@@ -185,7 +193,7 @@ class Registry:
             model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
         with mlflow.start_run(run_id=run_id):
             # Given requirements save the half minute in which MLflow would infer them by running the model.
-            logged = mlflow.keras.log_model(
+            logged = log_model(
                 model,
                 name="model",
                 signature=signature,

@@ -28,7 +28,8 @@ def describe_outcome(outcome: OutcomeRecord) -> str:
     champion = f"version {outcome.champion}" if outcome.champion else "none"
     lines += [
         "",
-        f"Candidate: {outcome.best}, version {outcome.version} of {outcome.model_name!r}: {outcome.verdict}. {outcome.reason}",
+        f"Candidate: {outcome.best}, version {outcome.version} of {outcome.model_name!r}: {outcome.verdict}. "
+        f"{outcome.reason}",
         f"Champion:  {champion} of {outcome.model_name!r} (alias `champion`)",
         f"Made:      {', '.join(outcome.made) or 'nothing'}",
         f"Reused:    {', '.join(outcome.reused) or 'nothing'}",

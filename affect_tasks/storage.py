@@ -257,4 +257,6 @@ def _unusable(place: str, reason: str) -> StorageError:
 
 
 def _missing(key: str, url: str) -> MissingBlobError:
-    return MissingBlobError(f"Every object that a record names must be in the store; {url}/{key} is missing. Run the steps again.")
+    return MissingBlobError(
+        f"Every object that a record names must be in the store; {url}/{key} is missing. Run the steps again."
+    )

@@ -13,7 +13,15 @@ def make_manifest(labels, *, groups=None):
     texts = {"image_id": ids, "path": [f"{label}/{i}.png" for i, label in enumerate(labels)], "label": labels}
     empty = {name: [""] * count for name in ("origin", "split", "source_id", "shard")}
     return build_manifest(
-        {**texts, **empty, "folder_label": labels, "width": [96] * count, "height": [96] * count, "group": group, "seed": [-1] * count}
+        {
+            **texts,
+            **empty,
+            "folder_label": labels,
+            "width": [96] * count,
+            "height": [96] * count,
+            "group": group,
+            "seed": [-1] * count,
+        }
     )
 
 

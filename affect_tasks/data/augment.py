@@ -36,11 +36,11 @@ def plan_copies(manifest: Manifest, *, multiplier: float, seed: int) -> tuple[Co
     for label in classes:
         _, first = np.unique(image_ids[train[labels == label]].astype(str), return_index=True)
         members = train[labels == label][first]
-        order = np.argsort([_draw_seed(seed, image_ids[row], -1) for row in members], kind="stable")
+        order = np.argsort([_draw_seed(seed, str(image_ids[row]), -1) for row in members], kind="stable")
         missing = target - int((labels == label).sum())
         for number in range(missing):
             row = int(members[order[number % len(members)]])
-            copies.append(Copy(row, _draw_seed(seed, image_ids[row], number // len(members))))
+            copies.append(Copy(row, _draw_seed(seed, str(image_ids[row]), number // len(members))))
     return tuple(copies)
 
 
@@ -102,15 +102,22 @@ def build_recipe() -> Any:
     Flip p 0.5; brightness and contrast +-20 % always; one of motion blur, Gaussian noise, Gaussian blur
     p 0.5; pixel dropout p 0.25; rotation +-20 degrees always, with replicated borders.
     """
-    import albumentations as A
+    import albumentations
 
-    return A.Compose(
+    return albumentations.Compose(
         [
-            A.HorizontalFlip(p=0.5),
-            A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=1.0),
-            A.OneOf([A.MotionBlur(p=1.0), A.GaussNoise(p=1.0), A.GaussianBlur(p=1.0)], p=0.5),
-            A.PixelDropout(p=0.25),
-            A.Rotate(limit=20, border_mode=cv2.BORDER_REPLICATE, p=1.0),
+            albumentations.HorizontalFlip(p=0.5),
+            albumentations.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=1.0),
+            albumentations.OneOf(
+                [
+                    albumentations.MotionBlur(p=1.0),
+                    albumentations.GaussNoise(p=1.0),
+                    albumentations.GaussianBlur(p=1.0),
+                ],
+                p=0.5,
+            ),
+            albumentations.PixelDropout(p=0.25),
+            albumentations.Rotate(limit=20, border_mode=cv2.BORDER_REPLICATE, p=1.0),
         ]
     )
 

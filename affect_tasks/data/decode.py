@@ -46,7 +46,7 @@ def read_header(data: bytes) -> ImageHeader:
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(_describe_bomb(str(error))) from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        msg = f"A file must be one of {', '.join(ACCEPTED_FORMATS)}; its first bytes are {data[:8]!r}. Convert or remove it."
+        msg = f"A file must be one of {', '.join(ACCEPTED_FORMATS)}; its first bytes are {data[:8]!r}. Convert it."
         raise UnreadableImageError(msg) from error
     if header.width * header.height > MAX_PIXELS:
         raise UnreadableImageError(_describe_bomb(f"{header.width} x {header.height}"))

@@ -89,7 +89,7 @@ def write_demo_faces(
         if not _is_written(folder, order):
             _write_whole(folder, order, files)
     except OSError as error:
-        msg = f"The demo faces need a folder that can be written; {folder}: {error.strerror or error}. Free space or name another."
+        msg = f"The demo faces need a folder that can be written; {folder}: {error.strerror or error}. Name another."
         raise StorageError(msg) from error
     return DemoFaces(folder, count, sum(file.misplaced for file in files))
 
@@ -209,7 +209,7 @@ def _is_written(folder: Path, order: _Order) -> bool:
     if record.is_file():
         if record.read_text(encoding="utf-8") == json.dumps(asdict(order), indent=1) + "\n":
             return True
-        msg = f"A folder holds one set of demo faces; {folder} was written with other settings. Remove it or name another."
+        msg = f"A folder holds one set of demo faces; {folder} was written otherwise. Remove it or name another."
         raise InputError(msg)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"Demo faces go to a new or empty folder; {folder} holds something else. Name another folder.")

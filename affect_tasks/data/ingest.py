@@ -30,9 +30,7 @@ def hash_files(found: FoundFolder) -> dict[str, str]:
     return {file.path: hashlib.sha256(_read(found, file)).hexdigest() for file in found.files}
 
 
-def ingest_images(
-    found: FoundFolder, write_shard: Callable[[bytes], str], *, unreadable_fraction: float
-) -> Ingested:
+def ingest_images(found: FoundFolder, write_shard: Callable[[bytes], str], *, unreadable_fraction: float) -> Ingested:
     """Decode every file once, to see that it can be read, and pack its bytes into shards.
 
     Args:
@@ -57,7 +55,9 @@ def ingest_images(
                 bad.append(SkippedFile(file.path, str(error)))
                 continue
             image_id = hashlib.sha256(data).hexdigest()
-            for name, value in zip(rows, (image_id, file.path, file.folder_label, _find_origin(file.path)), strict=True):
+            for name, value in zip(
+                rows, (image_id, file.path, file.folder_label, _find_origin(file.path)), strict=True
+            ):
                 rows[name].append(value)
             sizes.append((width, height))
             if image_id not in ids:

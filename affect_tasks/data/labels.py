@@ -61,7 +61,7 @@ def _decode_text(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        msg = f"The labels file must be UTF-8; {name} has byte {data[error.start]:#04x} at {error.start}. Save it as UTF-8."
+        msg = f"The labels file must be UTF-8; {name} is not at byte {error.start}. Save it as UTF-8."
         raise LabelsFileError(msg) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
@@ -91,6 +91,6 @@ def _check_path(path: str, where: str) -> str:
 def _check_label(label: str, class_names: Collection[str], where: str) -> str:
     folded = fold_label(label)
     if folded not in class_names:
-        msg = f"A label must be one of {', '.join(sorted(class_names))}; {where} has {label!r}. Correct it or add the class folder."
+        msg = f"A label must be one of {', '.join(sorted(class_names))}; {where} has {label!r}. Correct it."
         raise UnknownLabelError(msg)
     return folded

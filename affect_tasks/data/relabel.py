@@ -36,13 +36,11 @@ def relabel_images(manifest: Manifest, table: LabelTable | None) -> Relabelled:
     if table is None:
         return Relabelled(manifest, 0, 0, 0)
     paths, folders = manifest.values("path"), manifest.values("folder_label")
-    labels = [table.labels.get(path, folder) for path, folder in zip(paths, folders, strict=True)]
+    labels = [str(table.labels.get(path, folder)) for path, folder in zip(paths, folders, strict=True)]
     listed = sum(path in table.labels for path in paths)
     if not listed:
         example = next(iter(table.labels))
-        msg = f"The labels file must name images of the folder; none of its {len(table.labels)} rows does, {example!r} say. Give the right file."
+        msg = f"labels.csv must name images of the folder; none of its {len(table.labels)} rows does ({example!r})."
         raise LabelsFileError(msg)
     changed = int(np.count_nonzero(np.asarray(labels, dtype=object) != folders))
-    return Relabelled(
-        manifest.replace({"label": labels}), changed, len(paths) - listed, len(table.labels) - listed
-    )
+    return Relabelled(manifest.replace({"label": labels}), changed, len(paths) - listed, len(table.labels) - listed)

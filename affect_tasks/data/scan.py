@@ -116,5 +116,5 @@ def _check_classes(folder: Path, files: list[FoundFile]) -> None:
         )
         raise NoImagesError(msg)
     if len(counts) < 2:
-        msg = f"There must be at least two classes; found only {next(iter(counts))!r} in {folder}. Add another class folder."
+        msg = f"There must be at least two classes; found only {next(iter(counts))!r} in {folder}. Add another."
         raise EmptyClassError(msg)

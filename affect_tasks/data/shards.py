@@ -52,7 +52,9 @@ def iterate_images(manifest: Manifest, read_shard: ReadShard) -> Iterator[tuple[
         files = table.column("data")
         for row in np.flatnonzero(shard_of == shard):
             if image_ids[row] not in row_of:
-                raise MissingBlobError(f"Shard {shard} must hold image {image_ids[row]}; it does not. Run ingest again.")
+                raise MissingBlobError(
+                    f"Shard {shard} must hold image {image_ids[row]}; it does not. Run ingest again."
+                )
             yield int(row), files[row_of[image_ids[row]]].as_py()
 
 

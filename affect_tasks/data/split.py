@@ -36,7 +36,9 @@ def split_images(manifest: Manifest, *, test_fraction: float, validation_fractio
         split_of_group[members[chosen]] = 2
         split_of_group[members[chosen_validation]] = 1
         _check_class(str(label), total, np.bincount(split_of_group[members], weights=sizes[members], minlength=3))
-    return manifest.replace({"split": np.array(["train", "validation", "test"], dtype=object)[split_of_group[group_of]]})
+    return manifest.replace(
+        {"split": np.array(["train", "validation", "test"], dtype=object)[split_of_group[group_of]]}
+    )
 
 
 def _find_group_labels(group_of: np.ndarray, labels: np.ndarray, class_count: int) -> np.ndarray:
@@ -59,6 +61,6 @@ def _check_class(label: str, total: int, images: np.ndarray) -> None:
     if images.min() < 1:
         msg = (
             f"Every class must reach every split; {label!r} has {total} images and gives train {int(images[0])}, "
-            f"validation {int(images[1])}, test {int(images[2])}. Add images to that class, remove it, or change the shares."
+            f"validation {int(images[1])}, test {int(images[2])}. Add images to it, or change the shares."
         )
         raise EmptyClassError(msg)

@@ -239,8 +239,6 @@ def _score_classes(whole: np.ndarray, class_names: tuple[str, ...]) -> tuple[Cla
     return tuple(map(ClassScore, class_names, *columns))
 
 
-def _count_confusions(
-    labels: np.ndarray, predicted: np.ndarray, class_count: int
-) -> tuple[tuple[int, ...], ...]:
+def _count_confusions(labels: np.ndarray, predicted: np.ndarray, class_count: int) -> tuple[tuple[int, ...], ...]:
     cells = np.bincount(labels.astype(np.int64) * class_count + predicted, minlength=class_count**2)
     return tuple(map(tuple, cells.reshape(class_count, class_count).tolist()))

@@ -4,6 +4,10 @@ He, Zhang, Ren & Sun, "Deep Residual Learning for Image Recognition", 2015, tabl
 usual since ("v1.5"): in a bottleneck the stride sits on the 3x3 convolution.
 """
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# pyright: reportFunctionMemberAccess=false, reportAssignmentType=false
+# Keras annotates its own defaults, `str` where it takes an object say, so these rules mislead here.
+
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +25,9 @@ def _basic(inputs: keras.KerasTensor, width: int, *, stride: int, seeds: Iterato
     return _join(inputs, x, width, stride=stride, seeds=seeds, name=name)
 
 
-def _bottleneck(inputs: keras.KerasTensor, width: int, *, stride: int, seeds: Iterator[int], name: str) -> keras.KerasTensor:
+def _bottleneck(
+    inputs: keras.KerasTensor, width: int, *, stride: int, seeds: Iterator[int], name: str
+) -> keras.KerasTensor:
     x = _convolve(inputs, width, 1, stride=1, seeds=seeds, name=f"{name}_1")
     x = layers.Activation("relu", name=f"{name}_1_relu")(x)
     x = _convolve(x, width, 3, stride=stride, seeds=seeds, name=f"{name}_2")
@@ -79,19 +85,34 @@ def build_resnet(name: str, *, side_px: int, class_count: int, seed: int) -> ker
 
 
 def _convolve(
-    x: keras.KerasTensor, width: int, kernel: int, *, stride: int, seeds: Iterator[int], name: str, last: bool = False
+    x: keras.KerasTensor,
+    width: int,
+    kernel: int,
+    *,
+    stride: int,
+    seeds: Iterator[int],
+    name: str,
+    last: bool = False,
 ) -> keras.KerasTensor:
     if kernel > 1:
         # Keras' "same" pads unevenly under a stride; the published networks pad evenly.
         x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-    x = layers.Conv2D(width, kernel, strides=stride, use_bias=False, kernel_initializer=_he(seeds), name=f"{name}_conv")(x)
+    x = layers.Conv2D(
+        width, kernel, strides=stride, use_bias=False, kernel_initializer=_he(seeds), name=f"{name}_conv"
+    )(x)
     # A block begins as the identity (Goyal et al. 2017, section 5.1).
     gamma = "zeros" if last else "ones"
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm")(x)
 
 
 def _join(
-    shortcut: keras.KerasTensor, x: keras.KerasTensor, width: int, *, stride: int, seeds: Iterator[int], name: str
+    shortcut: keras.KerasTensor,
+    x: keras.KerasTensor,
+    width: int,
+    *,
+    stride: int,
+    seeds: Iterator[int],
+    name: str,
 ) -> keras.KerasTensor:
     if stride > 1 or shortcut.shape[-1] != width:
         shortcut = _convolve(shortcut, width, 1, stride=stride, seeds=seeds, name=f"{name}_shortcut")

@@ -8,4 +8,15 @@ from affect_tasks.steps.data import augment, check, ingest, relabel, split
 from affect_tasks.steps.models import evaluate, measure_floor, plan, train
 from affect_tasks.steps.promotion import register
 
-__all__ = ["augment", "check", "evaluate", "ingest", "measure_floor", "plan", "register", "relabel", "split", "train"]
+__all__ = [
+    "augment",
+    "check",
+    "evaluate",
+    "ingest",
+    "measure_floor",
+    "plan",
+    "register",
+    "relabel",
+    "split",
+    "train",
+]

@@ -32,6 +32,7 @@ def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str
     Args:
         values: The run's parameters; absent ones keep their defaults.
         name: The run's name; checking again under the same name goes on with the same run.
+        settings: Where things live.
 
     Raises:
         AffectError: Whatever would make the run fail later and can be known now.
@@ -59,11 +60,17 @@ def ingest(run: str, *, settings: Settings) -> str:
     labels = _read_labels(job.params, folder)
     digest = hashlib.sha256(json.dumps(hash_files(found)).encode()).hexdigest()
     tolerated = job.params.unreadable_fraction
-    inputs = {"files": digest, "labels": hashlib.sha256(labels or b"").hexdigest(), "unreadable_fraction": tolerated}
+    inputs = {
+        "files": digest,
+        "labels": hashlib.sha256(labels or b"").hexdigest(),
+        "unreadable_fraction": tolerated,
+    }
 
     def make() -> DatasetRecord:
         done = ingest_images(
-            found, lambda data: write_blob(job.storage, data, suffix=".parquet"), unreadable_fraction=tolerated
+            found,
+            lambda data: write_blob(job.storage, data, suffix=".parquet"),
+            unreadable_fraction=tolerated,
         )
         aside = [*found.skipped, *done.quarantined]
         for file in done.quarantined:
@@ -180,4 +187,6 @@ def _read_labels(params: RunParams, folder: Path) -> bytes | None:
     except FileNotFoundError as error:
         raise LabelsFileError(f"The labels file must exist; {path} does not. Correct `labels_csv`.") from error
     except OSError as error:
-        raise InputError(f"The labels file must be readable; {path}: {error.strerror}. Mend its permissions.") from error
+        raise InputError(
+            f"The labels file must be readable; {path}: {error.strerror}. Mend its permissions."
+        ) from error

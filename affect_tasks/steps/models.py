@@ -71,7 +71,9 @@ def evaluate(run: str, trained: str, *, settings: Settings) -> str:
         manifest = load_manifest(read_blob(job.storage, model.manifest_blob))
         manifest = manifest.select(manifest.values("split") != "train")
         probabilities = predict_images(job, model, manifest)
-        scores, record = _score(job, manifest, probabilities, name=model.network, trained=trained, dataset=model.dataset)
+        scores, record = _score(
+            job, manifest, probabilities, name=model.network, trained=trained, dataset=model.dataset
+        )
         registry.log_metrics(model.mlflow_run_id, scores.to_metrics(prefix="test_"))
         picture = plot_confusion(scores, model.class_names, title=f"{model.network} on the test split")
         registry.log_file(model.mlflow_run_id, picture, name="plots/confusion.png")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from affect_tasks.errors import TrainingError
 from affect_tasks.evaluation.comparison import Comparison, compare_paired
@@ -30,6 +29,7 @@ def register(run: str, floor: str, scores: Sequence[str], *, settings: Settings)
         run: Key of the run.
         floor: Key of the floor's scores.
         scores: Keys of the networks' scores; those of failed networks are left out.
+        settings: Where things live.
 
     Returns:
         Key of the outcome.
@@ -123,7 +123,7 @@ def _predict_rival(
 
 
 def _select_test(predictions: pa.Table) -> pa.Table:
-    return predictions.filter(pc.equal(predictions.column("split"), "test"))
+    return predictions.filter(pa.array(predictions.column("split").to_numpy() == "test"))
 
 
 def _compare(job: Job, candidate: pa.Table, rival: pa.Table) -> Comparison:
@@ -177,7 +177,12 @@ def _track_outcome(
     registry.log_file(run_id, picture, name="plots/test_accuracy.png")
     best = outcome.scores[0]
     registry.log_metrics(
-        run_id, {"test_accuracy": best.accuracy[0], "test_macro_f1": best.macro_f1[0], "floor_accuracy": outcome.floor.accuracy[0]}
+        run_id,
+        {
+            "test_accuracy": best.accuracy[0],
+            "test_macro_f1": best.macro_f1[0],
+            "floor_accuracy": outcome.floor.accuracy[0],
+        },
     )
     registry.set_tags(run_id, {"best": best.name, "verdict": decision.verdict, "reused": outcome.reused})
     registry.tag_version(candidate, {"decision": f"{decision.verdict}: {decision.reason}"})

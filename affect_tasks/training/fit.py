@@ -1,5 +1,9 @@
 """Train one network, epoch by epoch, so that it can be killed and go on."""
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# pyright: reportFunctionMemberAccess=false, reportAssignmentType=false
+# Keras annotates its own defaults, `str` where it takes an object say, so these rules mislead here.
+
 import math
 import time
 from collections.abc import Callable, Mapping

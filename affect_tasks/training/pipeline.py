@@ -33,7 +33,9 @@ def count_batches(images: int, *, batch_size: int) -> int:
     return max(1, images // batch_size)
 
 
-def draw_batches(data: LabelledPixels, *, class_count: int, recipe: Recipe, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def draw_batches(
+    data: LabelledPixels, *, class_count: int, recipe: Recipe, epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield one epoch's training batches: pixels (b, side, side, 3) uint8, targets (b, classes) float32.
 
     A function of the seed and the epoch alone, so an interrupted training meets the same batches again.

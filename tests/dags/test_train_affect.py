@@ -113,7 +113,7 @@ def test_the_whole_dag_ends_with_a_champion_that_predicts(airflow, faces, monkey
         candidate = registry.find_version("affect", run_id=registry_run(settings, outcome))
         registry.set_alias(candidate, CHAMPION)
     answer = predict_image(faces / "train" / "sad" / "sad_003.png", model_name="affect", settings=settings)
-    assert set(line.split()[0] for line in answer.splitlines()) == {"anger", "happy", "sad"}
+    assert {line.split()[0] for line in answer.splitlines()} == {"anger", "happy", "sad"}
     second = subprocess.run([*command, *options], env=airflow, check=False, capture_output=True, text=True)
     assert "Made:      nothing" in second.stdout, second.stdout + second.stderr
 
@@ -127,7 +127,10 @@ def registry_run(settings, outcome) -> str:
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
-        ("2026-01-01T00:00:00Z [info     ] split: done  [affect_tasks.records] loc=records.py:1\n", "  split: done"),
+        (
+            "2026-01-01T00:00:00Z [info     ] split: done  [affect_tasks.records] loc=records.py:1\n",
+            "  split: done",
+        ),
         ("affect_tasks.errors.NoImagesError: There must be images\n", "  error: There must be images"),
         ("2026-01-01T00:00:00Z [info     ] Task started [airflow.api] x=1\n", ""),
     ],

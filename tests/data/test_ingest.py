@@ -26,9 +26,7 @@ CLASSES = {"anger", "happy", "sad"}
 def divided(faces, write_shard):
     manifest = ingest_images(scan_folder(faces), write_shard, unreadable_fraction=0.0).manifest
     table = parse_labels((faces / "labels.csv").read_bytes(), class_names=CLASSES)
-    return split_images(
-        relabel_images(manifest, table).manifest, test_fraction=0.2, validation_fraction=0.2, seed=27
-    )
+    return split_images(relabel_images(manifest, table).manifest, test_fraction=0.2, validation_fraction=0.2, seed=27)
 
 
 def test_every_image_is_kept_with_its_bytes(faces, write_shard, blobs):

@@ -12,9 +12,7 @@ ids = st.integers(0, 3)
 
 @st.composite
 def paired_answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    labels, candidate, champion = np.array(
-        draw(st.lists(st.tuples(ids, ids, ids), min_size=1, max_size=60))
-    ).T
+    labels, candidate, champion = np.array(draw(st.lists(st.tuples(ids, ids, ids), min_size=1, max_size=60))).T
     return labels, candidate, champion
 
 

@@ -50,9 +50,7 @@ def test_values_and_classes_agree_with_scikit_learn(images):
     labels, predicted = images
     scores = score(labels, predicted)
     assert scores.accuracy.value == pytest.approx((labels == predicted).mean())
-    assert scores.macro_f1.value == pytest.approx(
-        f1_score(labels, predicted, average="macro", zero_division=0)
-    )
+    assert scores.macro_f1.value == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0))
     assert np.array_equal(scores.confusion, confusion_matrix(labels, predicted, labels=[0, 1, 2]))
     expected = precision_recall_fscore_support(labels, predicted, labels=[0, 1, 2], zero_division=0)
     found = [(row.precision, row.recall, row.f1, row.images) for row in scores.per_class]
@@ -78,9 +76,7 @@ def test_perfect_answers_score_one_without_doubt(labels):
 @given(answered_images(), st.data())
 def test_one_group_per_image_is_the_same_as_no_groups(images, data):
     labels, predicted = images
-    names = np.array(
-        data.draw(st.permutations([f"{place:03}" for place in range(len(labels))])), dtype=object
-    )
+    names = np.array(data.draw(st.permutations([f"{place:03}" for place in range(len(labels))])), dtype=object)
     assert score(labels, predicted, groups=names) == score(labels, predicted)
 
 

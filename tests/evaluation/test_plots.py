@@ -28,10 +28,7 @@ def score_random(class_names: tuple[str, ...]) -> Scores:
 
 
 def train(epochs: int) -> list[Epoch]:
-    return [
-        Epoch(place, 2 / place, 1 - 1 / place, 2.2 / place, 0.9 - 0.8 / place)
-        for place in range(1, epochs + 1)
-    ]
+    return [Epoch(place, 2 / place, 1 - 1 / place, 2.2 / place, 0.9 - 0.8 / place) for place in range(1, epochs + 1)]
 
 
 def assert_small_picture(data: bytes) -> None:
@@ -48,9 +45,7 @@ def assert_small_picture(data: bytes) -> None:
     ids=["affects", "two", "twenty"],
 )
 def test_a_confusion_matrix_becomes_a_small_picture(class_names):
-    assert_small_picture(
-        plot_confusion(score_random(class_names), class_names, title="resnet18: test images")
-    )
+    assert_small_picture(plot_confusion(score_random(class_names), class_names, title="resnet18: test images"))
 
 
 def test_a_class_without_images_is_drawn_as_an_empty_row():

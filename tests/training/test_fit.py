@@ -23,7 +23,7 @@ RECIPE = Recipe(
 )
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -54,9 +54,9 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(images, tmp_path):
     def stop_after_two(score):
         seen.append(score.epoch)
         if score.epoch == 2:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(images, tmp_path / "cut", on_epoch=stop_after_two)
     again = []
     resumed = train(images, tmp_path / "cut", on_epoch=lambda score: again.append(score.epoch))

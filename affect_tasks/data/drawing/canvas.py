@@ -34,7 +34,7 @@ class Camera:
     pitch: float
 
     def project(self, points: Points, *, turns: NDArray[np.bool_]) -> Points:
-        """Return pixel positions, shape (n, 2); where turns is set, a point lies on the face and turns with the head."""
+        """Return pixel positions, shape (n, 2); where turns is set, a point lies on the face and turns with it."""
         placed = np.where(turns[:, None], self._turn(points), points)
         return placed @ self.matrix.T + self.centre
 

@@ -50,9 +50,7 @@ def _draw_brow(canvas: Canvas, look: Look, expression: Expression, *, side: int)
     canvas.stroke(spine, taper(first=weight * 0.8, middle=weight, last=weight * 0.25), ink)
 
 
-def _draw_eye(
-    canvas: Canvas, look: Look, expression: Expression, *, side: int, gaze: tuple[float, float]
-) -> None:
+def _draw_eye(canvas: Canvas, look: Look, expression: Expression, *, side: int, gaze: tuple[float, float]) -> None:
     centre_x, centre_y = 0.34 * look.eye_gap, -0.10
     half_width = 0.22 * look.eye_size
     x = side * (centre_x + half_width * _ACROSS)
@@ -93,7 +91,10 @@ def _draw_nose(canvas: Canvas, look: Look, expression: Expression) -> None:
     canvas.fill(wings, darken(look.skin, 0.08))
     canvas.stroke(trace_curve((-half, tip_y), (0.0, tip_y + 0.15 * size), (half, tip_y)), 0.028, shadow)
     for side in (-1, 1):
-        canvas.fill(trace_oval((side * half * 0.48, tip_y + 0.045 * size), (0.028 * size, 0.018)), darken(look.skin, 0.55))
+        canvas.fill(
+            trace_oval((side * half * 0.48, tip_y + 0.045 * size), (0.028 * size, 0.018)),
+            darken(look.skin, 0.55),
+        )
         canvas.stroke(
             trace_curve((side * half, tip_y - 0.05), (side * half * 1.3, tip_y + 0.02), (side * half, tip_y + 0.04)),
             0.025,
@@ -113,9 +114,19 @@ def _draw_folds(canvas: Canvas, look: Look, expression: Expression) -> None:
         _draw_line(canvas, look, trace_curve((side * 0.57, -0.1), (side * 0.62, -0.11), (side * 0.68, -0.15)), cheek)
         _draw_line(canvas, look, trace_curve((side * 0.57, -0.06), (side * 0.63, -0.05), (side * 0.68, -0.05)), cheek)
         for row in (-0.12, -0.04, 0.04):
-            _draw_line(canvas, look, trace_curve((side * 0.02, row), (side * 0.08, row - 0.02), (side * 0.12, row - 0.07)), wrinkle)
+            _draw_line(
+                canvas,
+                look,
+                trace_curve((side * 0.02, row), (side * 0.08, row - 0.02), (side * 0.12, row - 0.07)),
+                wrinkle,
+            )
         frown = max(expression.brow_knit, 0.0) * max(-expression.brow_inner, 0.0)
-        _draw_line(canvas, look, trace_curve((side * 0.05, -0.27), (side * 0.035, -0.34), (side * 0.06, -0.42)), frown)
+        _draw_line(
+            canvas,
+            look,
+            trace_curve((side * 0.05, -0.27), (side * 0.035, -0.34), (side * 0.06, -0.42)),
+            frown,
+        )
     raised = max(expression.brow_lift, 0.0)
     for row in (-0.66, -0.74):
         _draw_line(canvas, look, trace_curve((-0.3, row + 0.02), (0.0, row - 0.04), (0.3, row + 0.02)), raised)
@@ -142,7 +153,11 @@ def _draw_mouth(canvas: Canvas, look: Look, expression: Expression) -> None:
         _draw_inside(canvas, expression, x, upper, lower)
     else:
         line = np.stack([x, (upper + lower) / 2], axis=1)
-        canvas.stroke(line, np.interp(np.abs(_ACROSS), [0, 0.8, 1], [0.046, 0.046, 0.03]), darken(_lip_colour(look), 0.6))
+        canvas.stroke(
+            line,
+            np.interp(np.abs(_ACROSS), [0, 0.8, 1], [0.046, 0.046, 0.03]),
+            darken(_lip_colour(look), 0.6),
+        )
     _draw_corner(canvas, look, expression, half_width)
 
 
@@ -154,9 +169,7 @@ def _trace_mouth_line(look: Look, expression: Expression) -> Points:
     return _MOUTH_Y - bow - smirk - raised
 
 
-def _draw_lips(
-    canvas: Canvas, look: Look, expression: Expression, x: Points, upper: Points, lower: Points
-) -> None:
+def _draw_lips(canvas: Canvas, look: Look, expression: Expression, x: Points, upper: Points, lower: Points) -> None:
     weight = 0.085 * look.lip_weight * (1 - 0.65 * np.clip(expression.lip_press, 0.0, 1.0))
     dome = np.power(1 - np.square(_ACROSS), 0.6)
     cupid = 1 - 0.3 * np.exp(-np.square(_ACROSS / 0.16))
@@ -186,7 +199,11 @@ def _draw_inside(canvas: Canvas, expression: Expression, x: Points, upper: Point
     if expression.tongue > 0.5:
         out = trace_oval((0.0, lowest + 0.02), (half_width * 0.5, 0.13 * expression.tongue))
         canvas.fill(out, _TONGUE)
-        canvas.stroke(trace_curve((0.0, lowest - 0.04), (0.0, lowest), (0.0, lowest + 0.08)), 0.02, darken(_TONGUE, 0.25))
+        canvas.stroke(
+            trace_curve((0.0, lowest - 0.04), (0.0, lowest), (0.0, lowest + 0.08)),
+            0.02,
+            darken(_TONGUE, 0.25),
+        )
 
 
 def _draw_corner(canvas: Canvas, look: Look, expression: Expression, half_width: float) -> None:

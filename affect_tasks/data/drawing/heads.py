@@ -10,7 +10,7 @@ _FRAME_COLOURS = ((48.0, 44.0, 52.0), (120.0, 66.0, 50.0), (60.0, 84.0, 124.0), 
 
 
 def trace_head(look: Look, expression: Expression, *, grow: float = 0.0) -> Points:
-    """Return the head's outline, shape (64, 2), clockwise on the picture from its right end; an open jaw lengthens it."""
+    """Return the head's outline, shape (64, 2), clockwise from its right end; an open jaw lengthens it."""
     x, y = np.cos(_AROUND), np.sin(_AROUND)
     width = 0.8 * look.head_width * (1 - look.jaw * np.square(np.maximum(y, 0)) * 0.6)
     jaw = 1.0 + 0.12 * max(expression.mouth_open, 0.0)
@@ -22,7 +22,10 @@ def draw_back(canvas: Canvas, look: Look) -> None:
     """Paint what lies behind the head: shoulders, neck, long hair, a bun."""
     _draw_back_hair(canvas, look)
     shoulders = np.concatenate(
-        [trace_curve((-1.5, 2.2), (-1.3, 1.22), (-0.3, 1.16)), trace_curve((0.3, 1.16), (1.3, 1.22), (1.5, 2.2))]
+        [
+            trace_curve((-1.5, 2.2), (-1.3, 1.22), (-0.3, 1.16)),
+            trace_curve((0.3, 1.16), (1.3, 1.22), (1.5, 2.2)),
+        ]
     )
     shoulders = np.concatenate([shoulders, [[1.5, 3.2], [-1.5, 3.2]]])
     neck = np.array([[-0.33, 0.6], [0.33, 0.6], [0.37, 1.2], [0.2, 1.36], [-0.2, 1.36], [-0.37, 1.2]])
@@ -55,7 +58,7 @@ def _draw_beard(canvas: Canvas, look: Look, expression: Expression) -> None:
     if look.beard in ("full", "stubble"):
         colour = hair if look.beard == "full" else mix(look.skin, look.hair, 0.22)
         outline = trace_head(look, expression, grow=0.03 if look.beard == "full" else -0.02)
-        below = outline[(_AROUND <= np.pi) | (_AROUND > 2 * np.pi - 0.05)]
+        below = outline[(np.pi >= _AROUND) | (2 * np.pi - 0.05 < _AROUND)]
         cheek = trace_curve((-0.72 * look.head_width, 0.12), (-0.5, 0.56), (-0.2, 0.38))
         rest = trace_curve((0.2, 0.38), (0.5, 0.56), (0.72 * look.head_width, 0.12))
         canvas.fill(np.concatenate([below, cheek, rest]), colour, on_face=False)
@@ -91,7 +94,7 @@ def draw_hair(canvas: Canvas, look: Look, expression: Expression) -> None:
     """Paint the hair that lies over the head, or the beanie in its place."""
     if look.hair_style == "bald":
         return
-    crown = trace_head(look, expression, grow=0.05)[_AROUND >= np.pi - 0.12]
+    crown = trace_head(look, expression, grow=0.05)[np.pi - 0.12 <= _AROUND]
     crown = np.concatenate([crown, [[0.83 * look.head_width, -0.08]]])
     thin = look.hair_style == "buzz"
     colour = mix(look.skin, look.hair, 0.72) if thin else look.hair
@@ -117,7 +120,10 @@ def _trace_hairline(look: Look) -> Points:
     if look.hair_style in ("bob", "long"):
         part = (0.12 * look.favoured_side, -0.84)
         return np.concatenate(
-            [trace_curve((width, 0.1), (width * 0.8, -0.6), part), trace_curve(part, (-width * 0.8, -0.6), (-width, 0.1))]
+            [
+                trace_curve((width, 0.1), (width * 0.8, -0.6), part),
+                trace_curve(part, (-width * 0.8, -0.6), (-width, 0.1)),
+            ]
         )
     height = {"buzz": -0.86, "short": -0.82, "spiky": -0.82, "curly": -0.78, "bun": -0.9}[look.hair_style]
     return np.concatenate(
@@ -140,12 +146,21 @@ def _draw_spikes(canvas: Canvas, look: Look) -> None:
 def _draw_shine(canvas: Canvas, look: Look) -> None:
     side = -look.favoured_side
     shine = trace_curve((side * 0.62, -0.66), (side * 0.5, -0.94), (side * 0.12, -1.0))
-    canvas.stroke(shine, taper(first=0.01, middle=0.07, last=0.01), mix(look.hair, (255.0, 250.0, 240.0), 0.2), on_face=False)
+    canvas.stroke(
+        shine,
+        taper(first=0.01, middle=0.07, last=0.01),
+        mix(look.hair, (255.0, 250.0, 240.0), 0.2),
+        on_face=False,
+    )
 
 
 def _draw_beanie(canvas: Canvas, look: Look, crown: Points) -> None:
     cap = crown * (1.04, 1.06)
-    canvas.fill(np.concatenate([cap, trace_curve((0.84, -0.5), (0.0, -0.86), (-0.84, -0.5))]), look.clothes, on_face=False)
+    canvas.fill(
+        np.concatenate([cap, trace_curve((0.84, -0.5), (0.0, -0.86), (-0.84, -0.5))]),
+        look.clothes,
+        on_face=False,
+    )
     brim = trace_curve((-0.86 * look.head_width, -0.5), (0.0, -0.98), (0.86 * look.head_width, -0.5))
     canvas.stroke(brim, 0.2, darken(look.clothes, 0.18), on_face=False)
     canvas.fill(trace_oval((0.0, -1.16), (0.17, 0.16)), mix(look.clothes, (255.0, 255.0, 255.0), 0.35), on_face=False)
@@ -161,7 +176,7 @@ def draw_glasses(canvas: Canvas, look: Look) -> None:
     x, y = np.cos(turn), np.sin(turn)
     ring = np.stack([np.sign(x) * np.abs(x) ** power * 0.27, np.sign(y) * np.abs(y) ** power * 0.25], axis=1)
     for side in (-1, 1):
-        canvas.stroke(ring + (side * 0.35 * look.eye_gap, -0.08), 0.035, colour)
+        canvas.stroke(ring + np.array([side * 0.35 * look.eye_gap, -0.08]), 0.035, colour)
         temple = trace_curve((side * 0.62, -0.12), (side * 0.72, -0.12), (side * 0.8 * look.head_width, -0.06))
         canvas.stroke(temple, 0.035, colour, on_face=True)
     canvas.stroke(trace_curve((-0.09, -0.1), (0.0, -0.15), (0.09, -0.1)), 0.035, colour)

@@ -18,7 +18,14 @@ GLASSES: Final = ("none", "round", "square")
 
 Colour = tuple[float, float, float]
 
-_SKINS: Final = ((255, 222, 200), (243, 200, 170), (229, 178, 140), (205, 150, 110), (168, 114, 78), (122, 80, 56))
+_SKINS: Final = (
+    (255, 222, 200),
+    (243, 200, 170),
+    (229, 178, 140),
+    (205, 150, 110),
+    (168, 114, 78),
+    (122, 80, 56),
+)
 _HAIRS: Final = (
     (38, 32, 34),
     (52, 38, 34),
@@ -138,7 +145,14 @@ _TYPICAL: Final = MappingProxyType(
     {
         "anger": (
             Expression(
-                brow_lift=-0.7, brow_inner=-1.0, brow_knit=1.0, eye_open=0.05, lid_lift=0.5, corner=-0.45, lip_press=1.0, flush=1.0
+                brow_lift=-0.7,
+                brow_inner=-1.0,
+                brow_knit=1.0,
+                eye_open=0.05,
+                lid_lift=0.5,
+                corner=-0.45,
+                lip_press=1.0,
+                flush=1.0,
             ),
             Expression(
                 brow_lift=-0.7,
@@ -155,8 +169,22 @@ _TYPICAL: Final = MappingProxyType(
             ),
         ),
         "contempt": (
-            Expression(corner_one_sided=1.25, brow_one_sided=0.6, eye_open=-0.75, lip_press=0.3, gaze_aside=1.0, head_up=0.8),
-            Expression(corner_one_sided=1.25, brow_one_sided=1.1, eye_open=-0.7, lip_press=0.1, gaze_aside=1.0, head_up=0.8),
+            Expression(
+                corner_one_sided=1.25,
+                brow_one_sided=0.6,
+                eye_open=-0.75,
+                lip_press=0.3,
+                gaze_aside=1.0,
+                head_up=0.8,
+            ),
+            Expression(
+                corner_one_sided=1.25,
+                brow_one_sided=1.1,
+                eye_open=-0.7,
+                lip_press=0.1,
+                gaze_aside=1.0,
+                head_up=0.8,
+            ),
         ),
         "disgust": (
             Expression(
@@ -200,12 +228,25 @@ _TYPICAL: Final = MappingProxyType(
                 flush=-1.0,
             ),
             Expression(
-                brow_lift=0.6, brow_inner=0.7, brow_knit=0.8, eye_open=0.9, corner=-0.5, mouth_open=0.2, mouth_stretch=0.6, flush=-1.0
+                brow_lift=0.6,
+                brow_inner=0.7,
+                brow_knit=0.8,
+                eye_open=0.9,
+                corner=-0.5,
+                mouth_open=0.2,
+                mouth_stretch=0.6,
+                flush=-1.0,
             ),
         ),
         "happy": (
             Expression(
-                brow_lift=0.15, eye_open=-0.2, lid_lift=0.8, corner=1.0, mouth_open=0.5, mouth_stretch=0.35, teeth=1.0
+                brow_lift=0.15,
+                eye_open=-0.2,
+                lid_lift=0.8,
+                corner=1.0,
+                mouth_open=0.5,
+                mouth_stretch=0.35,
+                teeth=1.0,
             ),
             Expression(brow_lift=0.1, eye_open=-0.15, lid_lift=0.7, corner=1.0, mouth_stretch=0.35),
         ),

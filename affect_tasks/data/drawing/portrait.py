@@ -1,5 +1,8 @@
 """Put a portrait together: paint the person, light it, set it before a background, add the camera's faults."""
 
+# pyright: reportArgumentType=false, reportReturnType=false
+# OpenCV's annotations lose the arrays' types.
+
 import math
 from dataclasses import replace
 
