@@ -79,7 +79,8 @@ def serve_uis(*, settings: Settings) -> None:
     services = {
         "mlflow": [
             _find_command("mlflow"), "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port),
-            "--workers", "1", "--backend-store-uri", settings.mlflow_uri, "--default-artifact-root", settings.artifact_folder.as_uri(),
+            "--workers", "1", "--backend-store-uri", settings.mlflow_uri,
+            "--default-artifact-root", settings.artifact_folder.as_uri(),
         ],
         "airflow": [_find_command("airflow"), "standalone"],
     }  # fmt: skip

@@ -4,8 +4,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from affect_tasks.settings import Settings, read_settings
+
+# Shared machines stall now and then; no property here is about time.
+hypothesis_settings.register_profile("steady", deadline=None)
+hypothesis_settings.load_profile("steady")
 
 
 @pytest.fixture
