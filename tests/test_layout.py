@@ -103,7 +103,9 @@ def list_tracked() -> list[Path]:
     return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
 
 
-@pytest.mark.parametrize("path", [p for p in (*MODULES, *DAGS.glob("*.py")) if p != PACKAGE / "__init__.py"], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [p for p in (*MODULES, *DAGS.glob("*.py")) if p != PACKAGE / "__init__.py"], ids=name_of
+)
 def test_a_module_imports_only_what_lies_below_it(path):
     assert part_of(path) in ARROWS, f"say in ARROWS what {part_of(path)} may import"
     wrong = list_parts(path) - set(ARROWS[part_of(path)].split())
