@@ -1,10 +1,13 @@
 """The command line: `affect run` and each step by hand, the embedded demo and UIs, and predictions."""
 
+import difflib
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import (
@@ -14,6 +17,7 @@ from pydantic_settings import (
     CliSubCommand,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as UsageError
 
 from affect_tasks.errors import AffectError
 from affect_tasks.params import RunParams, describe_fault
@@ -227,14 +231,39 @@ def name_run() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; an error a user can mend is one message and exit status 1, not a traceback."""
+    """Run one command.
+
+    An error that a user can mend is one message and no traceback: exit status 2 where the command was typed
+    wrongly, 1 otherwise.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("affect_tasks").setLevel(logging.INFO)
+    typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        CliApp.run(Affect, cli_args=list(sys.argv[1:] if arguments is None else arguments))
+        CliApp.run(Affect, cli_args=typed, cli_exit_on_error=False)
     except AffectError as error:
         sys.exit(f"affect: {error}")
+    except UsageError as error:
+        _refuse(describe_usage(str(error), typed))
     except ValidationError as error:
-        sys.exit("affect: " + "\n".join(describe_fault(fault) for fault in error.errors()))
+        # A fault's place begins with the command, which says nothing here.
+        _refuse("\n".join(describe_fault({**fault, "loc": fault["loc"][1:]}) for fault in error.errors()))
     except KeyboardInterrupt:
         sys.exit("affect: interrupted. What is finished is kept; run it again to go on.")
+
+
+def describe_usage(rule: str, typed: Sequence[str]) -> str:
+    """Turn what the parser says of a wrong command or option into a sentence that ends with the remedy."""
+    rule = re.sub(r"^error parsing CLI: (argument \{.*?\}: )?", "", rule).splitlines()[0]
+    commands = [(field.alias or name).replace("_", "-") for name, field in Affect.model_fields.items()]
+    known = [*(f"--{name.replace('_', '-')}" for name in RunParams.model_fields), *commands]
+    wrong = [word for word in (word.split("=")[0] for word in typed) if word in rule and word not in known]
+    close = [match for word in wrong for match in difflib.get_close_matches(word, known, n=1)]
+    command = typed[0] if typed[0] in commands else ""
+    remedy = f"Did you mean `{close[0]}`? " if close else ""
+    return f"{rule}. {remedy}Ask `affect {command} --help`.".replace("  ", " ")
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"affect: {message}", file=sys.stderr)
+    sys.exit(2)

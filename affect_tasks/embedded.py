@@ -139,9 +139,9 @@ def check_port(port: int, *, variable: str) -> None:
             raise ServiceError(msg) from error
 
 
-def end_processes(children: Sequence[subprocess.Popen[bytes]]) -> None:
-    """End each child's whole process group: TERM, and after 15 seconds KILL."""
-    for number, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
+def end_processes(children: Sequence[subprocess.Popen[bytes]], *, patience_seconds: float = 15) -> None:
+    """End each child's whole process group: TERM, and KILL for what is left when patience ends."""
+    for number, seconds in ((signal.SIGTERM, patience_seconds), (signal.SIGKILL, 5)):
         for child in children:
             _signal_group(child, number)
         deadline = time.monotonic() + seconds

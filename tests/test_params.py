@@ -1,8 +1,7 @@
 import pytest
 
 from affect_tasks.errors import ParameterError
-from affect_tasks.form import build_form_fields
-from affect_tasks.params import NETWORKS, RunParams, read_params
+from affect_tasks.params import RunParams, read_params
 
 
 @pytest.mark.parametrize(
@@ -24,17 +23,3 @@ def test_a_wrong_value_is_refused_with_rule_and_received(values, words):
 
 def test_defaults_are_valid():
     assert read_params({}) == RunParams()
-
-
-def test_each_parameter_has_a_form_field_with_title_help_and_section():
-    fields = build_form_fields()
-    assert list(fields) == list(RunParams.model_fields)
-    for field in fields.values():
-        assert field["title"]
-        assert field["description_md"]
-        assert field["section"]
-        assert "$ref" not in str(field)
-
-
-def test_networks_are_a_multiple_choice_of_names():
-    assert build_form_fields()["networks"]["examples"] == list(NETWORKS)

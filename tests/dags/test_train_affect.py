@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from affect_tasks.embedded import pick_line, prepare_airflow
+from affect_tasks.embedded import prepare_airflow
 from affect_tasks.params import RunParams
 from affect_tasks.records import OutcomeRecord, load_record
 from affect_tasks.report import predict_image
@@ -122,18 +122,3 @@ def registry_run(settings, outcome) -> str:
     from affect_tasks.records import TrainedRecord
 
     return load_record(open_storage(settings), outcome.scores[0].trained, TrainedRecord).mlflow_run_id
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        (
-            "2026-01-01T00:00:00Z [info     ] split: done  [affect_tasks.records] loc=records.py:1\n",
-            "  split: done",
-        ),
-        ("affect_tasks.errors.NoImagesError: There must be images\n", "  error: There must be images"),
-        ("2026-01-01T00:00:00Z [info     ] Task started [airflow.api] x=1\n", ""),
-    ],
-)
-def test_the_demo_shows_the_lines_that_are_for_people(line, shown):
-    assert pick_line(line) == shown
