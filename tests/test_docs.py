@@ -157,3 +157,18 @@ def test_the_changelog_has_room_for_the_next_change():
     assert headings[0] in {"Unreleased", "[Unreleased]"}
     kinds = set(re.findall(r"^### (.+)$", text, flags=re.MULTILINE))
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_commit_hooks_fetch_nothing_and_call_the_tools_of_make_check():
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"repo: (\S+)", text)) == {"local"}
+    tools = re.findall(r"entry: (\S+)", text)
+    assert len(tools) == len(re.findall(r"- id:", text))
+    wanted = (ROOT / "requirements" / "dev.in").read_text(encoding="utf-8")
+    for tool in tools:
+        assert tool.startswith(".venv/bin/")
+        assert re.search(rf"^{tool.removeprefix('.venv/bin/')}\b", wanted, flags=re.MULTILINE)
+
+
+def test_the_readme_is_about_a_page():
+    assert len(README.splitlines()) <= 180
