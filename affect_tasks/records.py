@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -172,7 +172,7 @@ class Job:
         return all(has_blob(self.storage, blob) for blob in record.blobs)
 
     @contextmanager
-    def _mark_failure(self) -> Iterator[None]:
+    def _mark_failure(self) -> Generator[None]:
         try:
             yield
         except Exception:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +157,7 @@ class Registry:
             self._client.set_model_version_tag(version.name, version.version, name, value)
 
     @contextmanager
-    def fetch_model_file(self, version: ModelVersion) -> Iterator[Path]:
+    def fetch_model_file(self, version: ModelVersion) -> Generator[Path]:
         """Download a version's `.keras` file for the time of the block."""
         from mlflow.artifacts import download_artifacts
 

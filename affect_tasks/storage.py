@@ -9,7 +9,7 @@ import errno
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,7 +82,7 @@ class FileStorage:
         return (self._folder / key).is_file()
 
     @contextmanager
-    def _write_aside(self, path: Path, data: bytes) -> Iterator[Path]:
+    def _write_aside(self, path: Path, data: bytes) -> Generator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".aside-{uuid.uuid4().hex}")
         try:
@@ -143,7 +143,7 @@ class S3Storage:
         return True
 
     @contextmanager
-    def _name_s3_faults(self, key: str) -> Iterator[None]:
+    def _name_s3_faults(self, key: str) -> Generator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -239,7 +239,7 @@ def _status(error: Any) -> int:
 
 
 @contextmanager
-def _name_faults(place: str) -> Iterator[None]:
+def _name_faults(place: str) -> Generator[None]:
     try:
         yield
     except FileNotFoundError:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -152,7 +153,7 @@ def _decode_into(manifest: Manifest, job: Job, side_px: int, out: np.ndarray) ->
     decode_manifest(manifest, lambda blob: read_blob(job.storage, blob), side_px=side_px, out=out)
 
 
-def _train_network(job: Job, source: DatasetRecord, network: str, inputs: dict[str, object]) -> TrainedRecord:
+def _train_network(job: Job, source: DatasetRecord, network: str, inputs: Mapping[str, object]) -> TrainedRecord:
     from affect_tasks.evaluation.plots import plot_history
     from affect_tasks.registry import open_registry
     from affect_tasks.training.fit import EpochScore, train_network
