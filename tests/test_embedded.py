@@ -1,7 +1,10 @@
+import os
+import signal
 import socket
 import stat
 import subprocess
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -10,14 +13,26 @@ from affect_tasks.errors import ServiceError
 from affect_tasks.settings import Settings
 
 
-def start_group(script: str) -> subprocess.Popen[bytes]:
-    """Start a shell in a process group of its own and wait until it says that it is ready."""
-    child = subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
-    assert child.stdout.readline() == b"ready\n"
-    return child
+@pytest.fixture
+def start_group():
+    """Start a shell in a process group of its own, ready when it says so; whatever a test leaves of it is killed."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def start(script: str) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(["/bin/sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+        children.append(child)
+        assert child.stdout.readline() == b"ready\n"
+        return child
+
+    yield start
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
 
 
-def test_a_whole_group_ends_though_a_grandchild_ignores_the_gentle_signal():
+@pytest.mark.timeout(60)
+def test_a_whole_group_ends_though_a_grandchild_ignores_the_gentle_signal(start_group):
     child = start_group("(trap '' TERM; echo ready; while :; do sleep 0.1; done) & sleep 60")
     started = time.monotonic()
     end_processes([child], patience_seconds=0.5)
@@ -25,15 +40,14 @@ def test_a_whole_group_ends_though_a_grandchild_ignores_the_gentle_signal():
     assert child.stdout.read() == b""
     assert child.wait() != 0
     assert time.monotonic() - started < 10
-    child.stdout.close()
 
 
-def test_a_process_that_listens_may_say_goodbye():
+@pytest.mark.timeout(60)
+def test_a_process_that_listens_may_say_goodbye(start_group):
     child = start_group("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
     end_processes([child])
     assert child.stdout.read() == b"bye\n"
     assert child.wait() == 0
-    child.stdout.close()
 
 
 def test_ending_what_has_ended_is_harmless():
