@@ -141,7 +141,7 @@ class Demo(RunParams):
     def cli_cmd(self) -> None:
         from affect_tasks.embedded import run_demo
 
-        run_demo(self, name=name_run(), settings=read_settings())
+        run_demo(self, settings=read_settings())
 
 
 class Ui(BaseModel):

@@ -13,22 +13,26 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from affect_tasks.errors import ServiceError
 from affect_tasks.params import RunParams
+from affect_tasks.records import name_outcome
 from affect_tasks.report import read_outcome
 from affect_tasks.settings import Settings, read_process_environment
+from affect_tasks.storage import open_storage
 
 DAG_ID = "train_affect"
 LOOPBACK = "127.0.0.1"
 _LOGIN = "admin"
 _START_SECONDS = 180
 _STEP_LINE = re.compile(r"\S+ \[(info|warning|error) *\] (?P<text>.*?) *\[affect_tasks\.")
+_RUN_LINE = re.compile(r"  check: .*; run (?P<name>\S+)")
 _ERROR_LINE = re.compile(r"(affect_tasks\.errors\.\w+|\w+Error): (?P<text>.+)")
 
 
-def run_demo(params: RunParams, *, name: str, settings: Settings) -> None:
+def run_demo(params: RunParams, *, settings: Settings) -> None:
     """Run the DAG once through Airflow in this terminal and print how it ended.
 
     Raises:
@@ -39,19 +43,18 @@ def run_demo(params: RunParams, *, name: str, settings: Settings) -> None:
     if params.data == "demo":
         print(f"Drawn faces: {settings.demo_folder}", flush=True)
     conf = {**params.model_dump(), "data": _make_absolute(params.data)}
-    before = _list_outcomes(settings)
+    began = datetime.now(UTC)
     command = [_find_command("airflow"), "dags", "test", DAG_ID, "--conf", json.dumps(conf)]
-    log = settings.folder / "logs" / f"{name}.log"
-    status = _follow(command, environment, log)
-    made = sorted(_list_outcomes(settings) - before)
-    if status != 0 or not made:
+    log = settings.folder / "logs" / f"{began:%Y%m%d-%H%M%S}.log"
+    status, name = _follow(command, environment, log)
+    outcome = name_outcome(name)
+    if status != 0 or not open_storage(settings).exists(outcome):
         raise ServiceError(
             f"The DAG must end with a registered model; the run failed (status {status}). Mend what the messages above "
             f"name and run it again: finished steps are kept. The whole log: {log}"
         )
-    key = made[-1].relative_to(settings.folder / "store").as_posix()
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
-    print(f"\n{read_outcome(key, settings=settings)}")
+    print(f"\n{read_outcome(outcome, settings=settings)}")
     print(
         f"\nTook {minutes} min {seconds} s. Everything is in {settings.folder}\n\n"
         f"  See the runs      make ui   (Airflow on http://{LOOPBACK}:{settings.airflow_port}, "
@@ -190,10 +193,6 @@ def _make_absolute(data: str) -> str:
     return data if data == "demo" else str(Path(data).expanduser().resolve())
 
 
-def _list_outcomes(settings: Settings) -> set[Path]:
-    return set((settings.folder / "store" / "runs").glob("*/outcome.json"))
-
-
 def _find_command(name: str) -> str:
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
@@ -202,8 +201,13 @@ def _find_command(name: str) -> str:
     return found
 
 
-def _follow(command: Sequence[str], environment: dict[str, str], log: Path) -> int:
-    """Run a command, keep all it says in a file and show the lines that are for people."""
+def _follow(command: Sequence[str], environment: dict[str, str], log: Path) -> tuple[int, str]:
+    """Run a command, keep all it says in a file and show the lines that are for people.
+
+    Returns:
+        Its exit status and the name that Airflow gave the run, empty if it never began.
+    """
+    name = ""
     log.parent.mkdir(exist_ok=True)
     child = subprocess.Popen(  # noqa: S603 - our own command
         command,
@@ -220,7 +224,9 @@ def _follow(command: Sequence[str], environment: dict[str, str], log: Path) -> i
             shown = pick_line(line)
             if shown:
                 print(shown, flush=True)
-    return child.returncode
+            run = _RUN_LINE.fullmatch(shown)
+            name = run["name"] if run else name
+    return child.returncode, name
 
 
 def pick_line(line: str) -> str:

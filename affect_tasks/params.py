@@ -84,7 +84,7 @@ class RunParams(BaseModel):
         json_schema_extra={"section": "Split and balance"},
     )
     networks: list[NetworkName] = Field(
-        default=["resnet18", "resnet34"],
+        default=["resnet18"],
         min_length=1,
         title="Networks",
         description="Each is trained in a task of its own; the best on validation becomes the candidate.",

@@ -189,6 +189,11 @@ def open_job(run: str, settings: Settings) -> Job:
     return Job(settings, storage, load_record(storage, run, RunRecord))
 
 
+def name_outcome(run_name: str) -> str:
+    """Return the key of a run's OutcomeRecord."""
+    return f"runs/{run_name}/outcome.json"
+
+
 def load_record(storage: Storage, key: str, record: type[AnyRecord]) -> AnyRecord:
     """Read a record.
 

@@ -94,11 +94,17 @@ def _convolve(
     name: str,
     last: bool = False,
 ) -> keras.KerasTensor:
-    if kernel > 1:
+    if kernel > 1 and stride > 1:
         # Keras' "same" pads unevenly under a stride; the published networks pad evenly.
         x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
     x = layers.Conv2D(
-        width, kernel, strides=stride, use_bias=False, kernel_initializer=_he(seeds), name=f"{name}_conv"
+        width,
+        kernel,
+        strides=stride,
+        padding="same" if stride == 1 else "valid",
+        use_bias=False,
+        kernel_initializer=_he(seeds),
+        name=f"{name}_conv",
     )(x)
     # A block begins as the identity (Goyal et al. 2017, section 5.1).
     gamma = "zeros" if last else "ones"

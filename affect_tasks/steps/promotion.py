@@ -13,7 +13,7 @@ from affect_tasks.evaluation.metrics import Interval
 from affect_tasks.evaluation.plots import plot_scores
 from affect_tasks.manifest import load_manifest
 from affect_tasks.promotion import Decision, decide_promotion
-from affect_tasks.records import Job, OutcomeRecord, ScoreRecord, TrainedRecord, open_job
+from affect_tasks.records import Job, OutcomeRecord, ScoreRecord, TrainedRecord, name_outcome, open_job
 from affect_tasks.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, open_registry
 from affect_tasks.settings import Settings
 from affect_tasks.steps.models import load_predictions, predict_images
@@ -49,7 +49,7 @@ def register(run: str, floor: str, scores: Sequence[str], *, settings: Settings)
     log.info("register: version %s %s. %s", candidate.version, decision.verdict, decision.reason)
     outcome = _describe_outcome(job, decision, best, ranked, floor_score)
     _track_outcome(job, registry, candidate, decision, outcome)
-    key = f"runs/{job.run.name}/outcome.json"
+    key = name_outcome(job.run.name)
     job.storage.replace(key, outcome.model_dump_json(indent=1).encode())
     return key
 
