@@ -35,7 +35,7 @@ ARROWS = {
     "records": "errors params evaluation settings storage registry",
     "steps": "errors params manifest data networks training evaluation promotion settings storage registry records",
     "report": "errors params data training evaluation settings storage registry records",
-    "embedded": "errors params settings report",
+    "embedded": "errors params settings storage records report",
     "cli": "errors params data settings steps report embedded",
     "dags": "errors form settings steps",
 }
