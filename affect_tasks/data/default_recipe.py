@@ -16,8 +16,6 @@ NOISE_RANGE = (0.2, 0.44)
 SIGMA_RANGE = (0.5, 3.0)
 DROPPED_FRACTION = 0.01
 ANGLE_LIMIT = 20
-# Albumentations cuts a level's fraction off, OpenCV rounds: half a level less makes up for it.
-_CUT = -0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,8 @@ def apply_changes(pixels: np.ndarray, changes: Changes) -> np.ndarray:
 
 def shift_tones(pixels: np.ndarray, *, contrast: float, brightness: float) -> np.ndarray:
     """Scale and shift all grey levels, cut to 0..255."""
-    return cv2.addWeighted(pixels, contrast, pixels, 0.0, brightness + _CUT)
+    # Albumentations cuts a level's fraction off, OpenCV rounds: half a level less makes up for it.
+    return cv2.addWeighted(pixels, contrast, pixels, 0.0, brightness - 0.5)
 
 
 def blur(pixels: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -102,8 +101,9 @@ def add_noise(pixels: np.ndarray, noise: Noise) -> np.ndarray:
     flat = pixels.reshape(len(pixels), -1)
     values = np.empty(flat.shape, np.float32)
     cv2.setRNGSeed(noise.seed)
-    cv2.randn(values, _CUT, noise.deviation)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    return cv2.add(flat, values, dtype=cv2.CV_8U).reshape(pixels.shape)
+    cv2.randn(values, 0.0, noise.deviation)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    # Whole levels, cut towards zero, as Albumentations adds them.
+    return cv2.add(flat, values.astype(np.int16), dtype=cv2.CV_8U).reshape(pixels.shape)
 
 
 def rotate(pixels: np.ndarray, degrees: float) -> np.ndarray:

@@ -20,13 +20,13 @@ from affect_tasks.errors import RecipeError
 MAX_BYTES = 64 * 1024
 _MAX_EVENTS = 10_000
 _MAX_DEPTH = 24
+_MAX_NESTING = 8
 _MAX_TRANSFORMS = 64
 _MAX_ITEMS = 64
 _MAX_TEXT = 64
 
 _CLASS = "__class_fullname__"
 _KNOWN = {name: {"p", *words.split()} for name, words in (COMPOSITIONS | TRANSFORMS).items()}
-_DROPPED = {name: set(words.split()) for name, words in IGNORED.items()}
 
 
 @dataclass
@@ -126,20 +126,22 @@ def _refuse_event(event: yaml.NodeEvent, key: str) -> None:
 def _check_transform(node: Any, key: str, places: Iterator[int]) -> dict[str, Any]:
     if not isinstance(node, dict):
         raise _refuse(key, f"must be a mapping that names a transform; got {_show(node)}")
+    if key.count("[") > _MAX_NESTING:
+        raise _refuse(key, f"lies too deep; compositions may lie {_MAX_NESTING} in each other")
     if next(places, None) is None:
         raise _refuse(key, f"is one too many; a recipe may hold at most {_MAX_TRANSFORMS} transforms")
     name = _check_class(node.get(_CLASS), key)
-    checked: dict[str, Any] = {_CLASS: name}
-    for argument, value in node.items():
-        here = f"{key}.{_show_key(argument)}"
-        if argument == "transforms" and name in COMPOSITIONS:
-            checked[argument] = _check_transforms(value, here, places)
-        elif argument in _KNOWN[name]:
-            checked[argument] = _check_value(value, here, argument)
-        elif argument != _CLASS and argument not in _DROPPED.get(name, ()):
-            raise _refuse(here, f"is no argument of {name}.{_suggest(str(argument), _KNOWN[name])} Correct it")
-    if name in COMPOSITIONS and "transforms" not in checked:
+    skipped = {_CLASS, *IGNORED.get(name, "").split()}
+    arguments = {argument: value for argument, value in node.items() if argument not in skipped}
+    if name in COMPOSITIONS and "transforms" not in arguments:
         raise _refuse(f"{key}.transforms", f"must be there: what {name} is made of")
+    checked: dict[str, Any] = {_CLASS: name}
+    for argument, value in arguments.items():
+        here = f"{key}.{_show_key(argument)}"
+        if argument not in _KNOWN[name]:
+            raise _refuse(here, f"is no argument of {name}.{_suggest(str(argument), _KNOWN[name])} Correct it")
+        inner = argument == "transforms"
+        checked[argument] = _check_transforms(value, here, places) if inner else _check_value(value, here, argument)
     return checked
 
 
