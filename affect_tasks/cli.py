@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as UsageError
 
 from affect_tasks.errors import AffectError
 from affect_tasks.params import RunParams, describe_fault
+from affect_tasks.pipeline_commands import Pipeline
 from affect_tasks.settings import Settings, read_settings
 
 
@@ -195,6 +196,7 @@ class Affect(BaseSettings):
     ui: CliSubCommand[Ui]
     predict: CliSubCommand[Predict]
     demo_faces: CliSubCommand[DemoFaces]
+    pipeline: CliSubCommand[Pipeline]
     check: CliSubCommand[Check]
     ingest: CliSubCommand[Ingest]
     relabel: CliSubCommand[Relabel]

@@ -2,6 +2,7 @@
 
     AffectError
     ├── ParameterError          a run's parameter is unknown, out of bounds or contradicts another
+    │   └── RecipeError         a recipe of altered copies holds what it may not, or fails on an image
     ├── SettingsError           a setting (environment, AFFECT_...) is unknown or unusable
     ├── InputError              the user's images or labels cannot be used
     │   ├── NoImagesError       the folder holds no images, or is missing
@@ -28,6 +29,10 @@ class AffectError(Exception):
 
 class ParameterError(AffectError):
     """A run's parameter is unknown, out of bounds or contradicts another."""
+
+
+class RecipeError(ParameterError):
+    """A recipe of altered copies holds what it may not, or fails on an image."""
 
 
 class SettingsError(AffectError):

@@ -75,6 +75,12 @@ class RunParams(BaseModel):
         description="With balancing: each class is filled up to this multiple of the largest class.",
         json_schema_extra={"section": "Split and balance"},
     )
+    pipeline_yaml: str | None = Field(
+        default=None,
+        title="Recipe of the copies",
+        description="File of an Albumentations Compose that draws the copies; empty: the default recipe.",
+        json_schema_extra={"section": "Split and balance"},
+    )
     seed: int = Field(
         default=27,
         ge=0,

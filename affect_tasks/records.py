@@ -36,11 +36,12 @@ class Record(BaseModel):
 
 
 class RunRecord(Record):
-    """One run: its parameters and its parent run in MLflow."""
+    """One run: its parameters, its parent run in MLflow, and the recipe of its copies if it is the user's own."""
 
     name: str
     mlflow_run_id: str
     params: RunParams
+    recipe_blob: str | None = None
 
 
 class DatasetRecord(Record):

@@ -1,14 +1,13 @@
-"""Fill small classes with altered copies. The only module that knows Albumentations."""
+"""Fill small classes with altered copies."""
 
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import cv2
 import numpy as np
 
 from affect_tasks.data.decode import decode_image, encode_jpeg
+from affect_tasks.data.recipe import alter_image, build_recipe
 from affect_tasks.data.shards import ReadShard, iterate_images, pack_shards
 from affect_tasks.manifest import Manifest, build_manifest
 
@@ -45,18 +44,24 @@ def plan_copies(manifest: Manifest, *, multiplier: float, seed: int) -> tuple[Co
 
 
 def render_copies(
-    manifest: Manifest, copies: tuple[Copy, ...], read_shard: ReadShard, write_shard: Callable[[bytes], str]
+    manifest: Manifest,
+    copies: tuple[Copy, ...],
+    read_shard: ReadShard,
+    write_shard: Callable[[bytes], str],
+    *,
+    description: bytes | None = None,
 ) -> Manifest:
     """Draw the copies and return the manifest with their rows appended.
 
-    Each copy is a function of its image's bytes and its seed alone.
+    Each copy is a function of its image's bytes, its seed and the recipe alone; the recipe is the file of that
+    `description`, or the default one.
     """
     if not copies:
         return manifest
     by_row: dict[int, list[Copy]] = {}
     for copy in copies:
         by_row.setdefault(copy.source_row, []).append(copy)
-    recipe = build_recipe()
+    recipe = build_recipe(description)
     made: list[tuple[str, Copy, tuple[int, int]]] = []
 
     def render() -> Iterator[tuple[str, bytes]]:
@@ -88,38 +93,6 @@ def render_copies(
         }
     )
     return manifest.append(rows)
-
-
-def alter_image(pixels: np.ndarray, recipe: Any, *, seed: int) -> np.ndarray:
-    """Apply a recipe to one RGB image (height, width, 3), uint8; equal seeds give equal results."""
-    recipe.set_random_seed(seed)
-    return recipe(image=pixels)["image"]
-
-
-def build_recipe() -> Any:
-    """Build the default recipe, an `albumentations.Compose`.
-
-    Flip p 0.5; brightness and contrast +-20 % always; one of motion blur, Gaussian noise, Gaussian blur
-    p 0.5; pixel dropout p 0.25; rotation +-20 degrees always, with replicated borders.
-    """
-    import albumentations
-
-    return albumentations.Compose(
-        [
-            albumentations.HorizontalFlip(p=0.5),
-            albumentations.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=1.0),
-            albumentations.OneOf(
-                [
-                    albumentations.MotionBlur(p=1.0),
-                    albumentations.GaussNoise(p=1.0),
-                    albumentations.GaussianBlur(p=1.0),
-                ],
-                p=0.5,
-            ),
-            albumentations.PixelDropout(p=0.25),
-            albumentations.Rotate(limit=20, border_mode=cv2.BORDER_REPLICATE, p=1.0),
-        ]
-    )
 
 
 def _draw_seed(seed: int, image_id: str, number: int) -> int:

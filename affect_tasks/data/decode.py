@@ -103,7 +103,7 @@ def decode_face(data: bytes, *, side_px: int) -> np.ndarray:
 
 def encode_jpeg(pixels: np.ndarray, *, quality: int = 95) -> bytes:
     """Encode an RGB array (height, width, 3), uint8, as a JPEG file's bytes."""
-    done, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise UnreadableImageError(f"Pixels must fit into a JPEG; got an array of shape {pixels.shape}.")
     return data.tobytes()

@@ -10,6 +10,7 @@ from pathlib import Path
 from affect_tasks.data.augment import plan_copies, render_copies
 from affect_tasks.data.ingest import hash_files, ingest_images
 from affect_tasks.data.labels import parse_labels
+from affect_tasks.data.recipe import DEFAULT_RECIPE, load_recipe, read_recipe
 from affect_tasks.data.relabel import relabel_images
 from affect_tasks.data.scan import scan_folder
 from affect_tasks.data.split import split_images
@@ -42,11 +43,13 @@ def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str
     params = read_params(values)
     storage = open_storage(settings)
     found = scan_folder(_find_images(params, settings))
+    recipe = _read_recipe(params)
     registry = open_registry(settings)
     run_id = registry.open_run(name, key=f"run:{name}")
     registry.log_params(run_id, params.model_dump())
     key = f"runs/{name}/run.json"
-    record = RunRecord(name=name, mlflow_run_id=run_id, params=params)
+    blob = write_blob(storage, recipe, suffix=".yaml") if recipe is not None else None
+    record = RunRecord(name=name, mlflow_run_id=run_id, params=params, recipe_blob=blob)
     storage.replace(key, record.model_dump_json(indent=1).encode())
     log.info("check: %d files in %s; run %s", len(found.files), found.root, name)
     return key
@@ -125,6 +128,8 @@ def augment(run: str, divided: str, *, settings: Settings) -> str:
     job = open_job(run, settings)
     source = job.load(divided, DatasetRecord)
     chosen = job.params.model_dump(include={"balance_train", "global_multiplier", "seed"})
+    recipe = job.run.recipe_blob
+    inputs = {"dataset": source.dataset, "recipe": recipe or DEFAULT_RECIPE, **chosen}
 
     def make() -> DatasetRecord:
         manifest = load_dataset(job, source)
@@ -136,10 +141,11 @@ def augment(run: str, divided: str, *, settings: Settings) -> str:
             copies,
             lambda blob: read_blob(job.storage, blob),
             lambda data: write_blob(job.storage, data, suffix=".parquet"),
+            description=read_blob(job.storage, recipe) if recipe else None,
         )
         return _store_dataset(job, done, copies=len(copies))
 
-    return job.publish("augment", DatasetRecord, {"version": _VERSION, "dataset": source.dataset, **chosen}, make)
+    return job.publish("augment", DatasetRecord, {"version": _VERSION, **inputs}, make)
 
 
 def load_dataset(job: Job, record: DatasetRecord) -> Manifest:
@@ -176,6 +182,14 @@ def _find_images(params: RunParams, settings: Settings) -> Path:
     from affect_tasks.data.faces import write_demo_faces
 
     return write_demo_faces(settings.demo_folder).folder
+
+
+def _read_recipe(params: RunParams) -> bytes | None:
+    if not params.pipeline_yaml:
+        return None
+    data = read_recipe(Path(params.pipeline_yaml).expanduser())
+    load_recipe(data)
+    return data
 
 
 def _read_labels(params: RunParams, folder: Path) -> bytes | None:
