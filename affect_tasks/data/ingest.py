@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affect_tasks.data.decode import decode_image
+from affect_tasks.data.fingerprint import compute_fingerprint
 from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile
 from affect_tasks.data.shards import pack_shards
 from affect_tasks.errors import InputError, UnreadableImageError
@@ -41,7 +42,7 @@ def ingest_images(found: FoundFolder, write_shard: Callable[[bytes], str], *, un
     Raises:
         InputError: More files than that are unreadable.
     """
-    rows: dict[str, list[str]] = {name: [] for name in ("image_id", "path", "label", "origin")}
+    rows: dict[str, list[str]] = {name: [] for name in ("image_id", "path", "label", "origin", "fingerprint")}
     sizes: list[tuple[int, int]] = []
     bad: list[SkippedFile] = []
     ids: set[str] = set()
@@ -50,16 +51,15 @@ def ingest_images(found: FoundFolder, write_shard: Callable[[bytes], str], *, un
         for file in found.files:
             data = _read(found, file)
             try:
-                height, width = decode_image(data).shape[:2]
+                pixels = decode_image(data)
             except UnreadableImageError as error:
                 bad.append(SkippedFile(file.path, str(error)))
                 continue
             image_id = hashlib.sha256(data).hexdigest()
-            for name, value in zip(
-                rows, (image_id, file.path, file.folder_label, _find_origin(file.path)), strict=True
-            ):
+            row = (image_id, file.path, file.folder_label, _find_origin(file.path), compute_fingerprint(pixels))
+            for name, value in zip(rows, row, strict=True):
                 rows[name].append(value)
-            sizes.append((width, height))
+            sizes.append(pixels.shape[1::-1])
             if image_id not in ids:
                 ids.add(image_id)
                 yield image_id, data
