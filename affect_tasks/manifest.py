@@ -26,7 +26,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from affect_tasks.errors import CorruptBlobError
@@ -74,14 +73,6 @@ class Manifest:
         """Return one column: (n,) of str objects or of integers."""
         return self.table.column(column).to_numpy()
 
-    def encode(self, column: str) -> tuple[np.ndarray, pa.Array]:
-        """Return each row's place among the column's distinct values, (n,) int64, and these values, sorted."""
-        encoded = self.table.column(column).combine_chunks().dictionary_encode()
-        order = pc.sort_indices(encoded.dictionary)
-        place = np.empty(len(order), dtype=np.int64)
-        place[order.to_numpy()] = np.arange(len(order))
-        return place[encoded.indices.to_numpy()], encoded.dictionary.take(order)
-
     @property
     def class_names(self) -> tuple[str, ...]:
         """All labels, sorted; a class's index here is the index that models use."""
@@ -109,13 +100,12 @@ class Manifest:
             total.update(column)
         return total.hexdigest()
 
-    def replace(self, columns: "Mapping[str, Sequence[str] | Sequence[int] | np.ndarray | pa.Array]") -> "Manifest":
+    def replace(self, columns: Mapping[str, Sequence[str] | Sequence[int] | np.ndarray]) -> "Manifest":
         """Return a manifest with some columns' values replaced."""
         table = self.table
         for name, values in columns.items():
             field = SCHEMA.field(name)
-            column = values if isinstance(values, pa.Array) else pa.array(values, type=field.type)
-            table = table.set_column(SCHEMA.get_field_index(name), field, column)
+            table = table.set_column(SCHEMA.get_field_index(name), field, pa.array(values, type=field.type))
         return Manifest(table)
 
     def select(self, mask: np.ndarray) -> "Manifest":

@@ -15,9 +15,7 @@ import numpy as np
 _FLAT_DEVIATION = 3.0
 FREQUENCIES = 16
 _SIDE = 32
-_COSINES = np.cos(
-    np.pi / (2 * _SIDE) * np.arange(FREQUENCIES)[:, None] * (2 * np.arange(_SIDE) + 1), dtype=np.float32
-)
+_COSINES = np.cos(np.pi / (2 * _SIDE) * np.arange(FREQUENCIES)[:, None] * (2 * np.arange(_SIDE) + 1), dtype=np.float32)
 _MIRRORED_BITS = np.packbits(np.tile(np.arange(FREQUENCIES) % 2 == 1, FREQUENCIES)).view(np.uint64)
 
 
