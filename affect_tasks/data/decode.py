@@ -66,8 +66,8 @@ def read_header(data: bytes) -> ImageHeader:
         raise UnreadableImageError(_describe_bomb(str(error))) from error
     except _HEADER_FAULTS as error:
         msg = (
-            f"A file must be a whole {', '.join(ACCEPTED_FORMATS[:-1])} or {ACCEPTED_FORMATS[-1]} image; this one begins "
-            f"with {data[:8]!r}. Convert or replace it."
+            f"A file must be a whole {', '.join(ACCEPTED_FORMATS[:-1])} or {ACCEPTED_FORMATS[-1]} image; this one "
+            f"begins with {data[:8]!r}. Convert or replace it."
         )
         raise UnreadableImageError(msg) from error
     if header.width * header.height > MAX_PIXELS:

@@ -2,7 +2,7 @@
 
 Near-duplicates differ in fine detail, other pictures of one kind (faces before a plain wall, say) in the coarse
 structure. So three nested bands are held to a limit each: all 255 frequencies to `max_bits`, the 63 lowest to an
-eighth of it and the 15 lowest to a 32nd.
+eighth of it and the 15 lowest to a twentieth.
 
 All pairs would be quadratic, and an index by exact blocks of bits finds little at such distances. So the fingerprints
 are sorted in several random orders of their bits and each is compared with the next ones in every order (Charikar,
@@ -63,7 +63,7 @@ def are_near(first: np.ndarray, second: np.ndarray, *, max_bits: int) -> np.ndar
     """Tell which pairs of fingerprints are near-duplicates, (n,) bool, of two (n, 4) uint64 arrays."""
     differing = first ^ second
     near = np.ones(len(first), dtype=bool)
-    for band, share in ((FREQUENCIES, 1), (FREQUENCIES // 2, 8), (FREQUENCIES // 4, 32)):
+    for band, share in ((FREQUENCIES, 1), (FREQUENCIES // 2, 8), (FREQUENCIES // 4, 20)):
         counts = np.bitwise_count(differing & _mask_lowest(band)).sum(axis=1, dtype=np.int64)
         near &= counts <= max_bits // share
     return near

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from affect_tasks.data.decode import decode_image
 from affect_tasks.data.fingerprint import compute_fingerprint
-from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile
+from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile, fold_label
 from affect_tasks.data.shards import pack_shards
-from affect_tasks.errors import InputError, UnreadableImageError
+from affect_tasks.errors import EmptyClassError, InputError, UnreadableImageError
 from affect_tasks.manifest import Manifest, build_manifest
 
 
@@ -41,6 +41,7 @@ def ingest_images(found: FoundFolder, write_shard: Callable[[bytes], str], *, un
 
     Raises:
         InputError: More files than that are unreadable.
+        EmptyClassError: All files of a class are.
     """
     rows: dict[str, list[str]] = {name: [] for name in ("image_id", "path", "label", "origin", "fingerprint")}
     sizes: list[tuple[int, int]] = []
@@ -66,6 +67,7 @@ def ingest_images(found: FoundFolder, write_shard: Callable[[bytes], str], *, un
 
     shard_of = {i: name for s in pack_shards(take()) for name in [write_shard(s.data)] for i in s.image_ids}
     _check_readable(len(found.files), bad, unreadable_fraction)
+    _check_classes(found, bad, set(rows["label"]))
     count = len(sizes)
     columns = {
         **rows,
@@ -102,3 +104,13 @@ def _check_readable(total: int, bad: list[SkippedFile], tolerated: float) -> Non
             "Replace them or raise `unreadable_fraction`."
         )
         raise InputError(msg)
+
+
+def _check_classes(found: FoundFolder, bad: list[SkippedFile], labels: set[str]) -> None:
+    for label in sorted({file.folder_label for file in found.files} - labels):
+        example = next(file for file in bad if fold_label(file.path.split("/")[0]) == label)
+        msg = (
+            f"Every class must have an image that can be read; {label!r} has none, such as {example.path}: "
+            f"{example.reason} Replace its files, or remove the folder."
+        )
+        raise EmptyClassError(msg)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -77,6 +78,8 @@ def ingest(run: str, *, settings: Settings) -> str:
             unreadable_fraction=tolerated,
         )
         aside = [*found.skipped, *done.quarantined]
+        for reason, count in Counter(file.reason for file in found.skipped).items():
+            log.warning("ingest: skipped %d entries: %s", count, reason)
         for file in done.quarantined:
             log.warning("ingest: set aside %s: %s", file.path, file.reason)
         quarantine = json.dumps([asdict(file) for file in aside], indent=1).encode()

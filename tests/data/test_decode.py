@@ -1,3 +1,4 @@
+import contextlib
 import io
 import struct
 import subprocess
@@ -180,13 +181,11 @@ def test_no_damaged_header_escapes_as_another_error(kind, places):
     data = bytearray(encode(PICTURE[:8, :8], kind))
     for at, value in places:
         data[at % len(data)] = value
-    try:
+    with contextlib.suppress(UnreadableImageError):
         header = read_header(bytes(data))
         # Larger ones would be slow here, not wrong.
         if header.width * header.height < 1_000_000:
             assert decode_image(bytes(data)).shape[2] == 3
-    except UnreadableImageError as error:
-        assert str(error).endswith(".")
 
 
 @given(
