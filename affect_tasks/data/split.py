@@ -69,13 +69,15 @@ def assign_splits(
 
 
 def _fill(sizes: np.ndarray, target: int) -> np.ndarray:
-    """Choose groups in order until `target` images are reached, never more, passing over what is too large."""
+    """Choose groups in order up to `target` images, passing over what is too large; if all are, the smallest."""
     chosen = np.zeros(len(sizes), dtype=bool)
     missing = target
     while len(fitting := np.flatnonzero(~chosen & (sizes <= missing))):
         taken = fitting[np.cumsum(sizes[fitting]) <= missing]
         chosen[taken] = True
         missing -= int(sizes[taken].sum())
+    if target > 0 and len(sizes) > 1 and not chosen.any():
+        chosen[sizes.argmin()] = True
     return chosen
 
 

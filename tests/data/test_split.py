@@ -71,6 +71,16 @@ def test_a_class_that_lies_in_few_groups_is_refused_with_their_number():
         split_images(manifest, test_fraction=0.2, validation_fraction=0.2, seed=1)
 
 
+def test_a_class_of_three_large_groups_reaches_every_split():
+    manifest = make_manifest(["a"] * 60 + ["b"] * 30, groups=[*range(60), *(60 + number // 10 for number in range(30))])
+    done = split_images(manifest, test_fraction=0.2, validation_fraction=0.2, seed=1)
+    assert Counter(done.select(done.values("label") == "b").values("split")) == {
+        "train": 10,
+        "validation": 10,
+        "test": 10,
+    }
+
+
 @given(sizes=st.lists(st.integers(1, 12), min_size=40, max_size=80), seed=st.integers(0, 1000))
 @settings(max_examples=40)
 def test_groups_of_any_size_fill_the_shares_up_to_one_group(sizes, seed):
