@@ -50,7 +50,7 @@ class RunParams(BaseModel):
         gt=0.0,
         lt=1.0,
         title="Test share",
-        description="Share of each class held back for the final scores; never augmented, never balanced.",
+        description="Share of each class held back for the final scores; originals, unless balanced below.",
         json_schema_extra={"section": "Split and balance"},
     )
     validation_fraction: float = Field(
@@ -61,10 +61,43 @@ class RunParams(BaseModel):
         description="Share of each class that chooses the best epoch and the best network.",
         json_schema_extra={"section": "Split and balance"},
     )
+    group_near_duplicates: bool = Field(
+        default=True,
+        title="Keep near-duplicates together",
+        description="Images that look alike, plain or mirrored, share a group, and no group is in two splits.",
+        json_schema_extra={"section": "Split and balance"},
+    )
+    near_duplicate_bits: int = Field(
+        default=40,
+        ge=0,
+        le=64,
+        title="Near-duplicates, differing bits",
+        description="Near-duplicates' perceptual hashes differ in at most so many of 255 bits; 0: equal hashes alone.",
+        json_schema_extra={"section": "Split and balance"},
+    )
+    group_column: str | None = Field(
+        default=None,
+        title="Group column",
+        description="Column of the labels file that names the subject; images of one subject share a group.",
+        json_schema_extra={"section": "Split and balance"},
+    )
+    group_pattern: str | None = Field(
+        default=None,
+        max_length=200,
+        title="Group pattern",
+        description="Regular expression (RE2) whose first group, or whole match, in an image's path names the subject.",
+        json_schema_extra={"section": "Split and balance"},
+    )
     balance_train: bool = Field(
         default=True,
         title="Balance the training split",
         description="Fill every class up to the largest one with augmented copies.",
+        json_schema_extra={"section": "Split and balance"},
+    )
+    balance_test: bool = Field(
+        default=False,
+        title="Balance the test split",
+        description="Fill the test split with altered copies; every score is then marked, and no model is promoted.",
         json_schema_extra={"section": "Split and balance"},
     )
     global_multiplier: float = Field(
@@ -196,6 +229,12 @@ class RunParams(BaseModel):
             raise ValueError(msg)
         if self.warmup_epochs >= self.epochs and self.warmup_epochs > 0:
             msg = f"The warm-up must end before the last epoch; got {self.warmup_epochs} of {self.epochs}. Shorten it."
+            raise ValueError(msg)
+        if self.group_column and self.group_pattern:
+            msg = (
+                "Subjects come from one place; got `group_column` and `group_pattern` "
+                f"({self.group_column!r}, {self.group_pattern!r}). Drop one."
+            )
             raise ValueError(msg)
         if len(set(self.networks)) != len(self.networks):
             msg = f"Each network may be named once; got {', '.join(self.networks)}. Remove the repeated one."

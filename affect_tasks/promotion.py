@@ -47,7 +47,12 @@ class Decision:
 
 
 def decide_promotion(
-    candidate: str, *, champion: str | None, comparison: Comparison | None, obstacle: str = ""
+    candidate: str,
+    *,
+    champion: str | None,
+    comparison: Comparison | None,
+    obstacle: str = "",
+    altered_test: bool = False,
 ) -> Decision:
     """Decide about a candidate.
 
@@ -57,6 +62,7 @@ def decide_promotion(
         comparison: Candidate against champion, or against the floor where there is no champion. None where
             they cannot be compared.
         obstacle: Why they cannot be compared.
+        altered_test: Whether the test split holds altered copies.
     """
     against: Literal["floor", "champion"] = "champion" if champion else "floor"
 
@@ -66,6 +72,12 @@ def decide_promotion(
 
     if candidate == champion:
         return say("unchanged", "The candidate is the champion already.")
+    if altered_test:
+        return say(
+            "kept",
+            "A champion is chosen on original images; this run's test split holds altered copies. "
+            "Run again without `balance_test`.",
+        )
     if comparison is None:
         return say("kept", f"The candidate cannot be compared with the champion: {obstacle}")
     if comparison.images < MIN_IMAGES:

@@ -51,10 +51,13 @@ class DatasetRecord(Record):
     manifest_blob: str
     labels_blob: str | None = None
     quarantine_blob: str | None = None
+    contradictions_blob: str | None = None
     images: int
     quarantined: int = 0
     changed: int = 0
     copies: int = 0
+    contradictions: int = 0
+    altered_test: bool = False
     class_names: tuple[str, ...]
 
 
@@ -82,6 +85,7 @@ class ScoreRecord(Record):
     validation_accuracy: float
     accuracy: tuple[float, float, float]
     macro_f1: tuple[float, float, float]
+    altered_test: bool = False
 
     @property
     def accuracy_interval(self) -> Interval:

@@ -25,6 +25,8 @@ def describe_outcome(outcome: OutcomeRecord) -> str:
         f"  {score.name:{width}}  {score.accuracy_interval!s:21}  {score.macro_f1_interval}"
         for score in (*outcome.scores, outcome.floor)
     ]
+    if any(score.altered_test for score in outcome.scores):
+        lines += ["", "The test split holds altered copies: these scores are not those on original images."]
     champion = f"version {outcome.champion}" if outcome.champion else "none"
     lines += [
         "",

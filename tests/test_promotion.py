@@ -38,3 +38,10 @@ def test_the_record_is_readable():
     text = decide_promotion("2", champion="1", comparison=compare(0.9, 0.6)).to_markdown()
     assert "promoted" in text
     assert "paired bootstrap" in text
+
+
+def test_a_model_scored_on_altered_copies_is_never_promoted():
+    for champion in (None, "1"):
+        decision = decide_promotion("2", champion=champion, comparison=compare(0.9, 0.5), altered_test=True)
+        assert (decision.verdict, decision.champion_after) == ("kept", champion)
+        assert "balance_test" in decision.to_markdown()

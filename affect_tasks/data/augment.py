@@ -20,13 +20,13 @@ class Copy:
     seed: int
 
 
-def plan_copies(manifest: Manifest, *, multiplier: float, seed: int) -> tuple[Copy, ...]:
-    """Choose which training images get copies, so that all classes reach the same size.
+def plan_copies(manifest: Manifest, *, multiplier: float, seed: int, split: str = "train") -> tuple[Copy, ...]:
+    """Choose which images of a split get copies, so that all classes reach the same size.
 
-    Every class is filled up to `multiplier` times the largest class of the training split. The copies of a
-    class are spread evenly over its images. Other splits are never touched.
+    Every class is filled up to `multiplier` times the largest class of the split. The copies of a class are
+    spread evenly over its images. Other splits are not touched.
     """
-    train = np.flatnonzero(manifest.values("split") == "train")
+    train = np.flatnonzero(manifest.values("split") == split)
     labels = manifest.values("label")[train].astype(str)
     classes, counts = np.unique(labels, return_counts=True)
     target = round(multiplier * counts.max())

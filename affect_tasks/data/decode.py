@@ -2,23 +2,41 @@
 
 Decoders disagree on orientation, cut files and 16-bit samples, so there is one. Pillow reads the header,
 because OpenCV allocates a bomb's pixels before anyone can ask for its size; OpenCV reads the pixels.
+
+| file | what happens |
+|---|---|
+| BMP, JPEG (progressive too), PNG, TIFF, WebP, with any suffix | accepted; the bytes tell the kind, not the name |
+| grey, palette, 1 bit | accepted, as RGB |
+| CMYK | accepted, converted to RGB |
+| 16 bits per channel | accepted, scaled to 8 |
+| transparency | accepted, the colours as stored |
+| EXIF orientation 1 to 8 | accepted, turned upright |
+| animated PNG or WebP, TIFF of several pages | accepted, the first picture |
+| bytes after the image's end | accepted |
+| 1 x 1 pixel | accepted |
+| GIF, still or animated, and every other kind; text, HTML | refused |
+| cut anywhere before its last bytes, or 0 bytes | refused |
+| more than 50 megapixels | refused by the header; no pixel is decoded |
 """
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from affect_tasks.errors import UnreadableImageError
 
 ACCEPTED_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 MAX_PIXELS = 50_000_000
+# What Pillow's readers let out on damaged headers, beside its own UnidentifiedImageError, an OSError.
+_HEADER_FAULTS = (OSError, ValueError, SyntaxError, LookupError, ArithmeticError, TypeError, struct.error)
 
 # A damaged file is reported by an error of ours; OpenCV's own lines would only repeat it.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 @dataclass(frozen=True)
@@ -40,13 +58,17 @@ def read_header(data: bytes) -> ImageHeader:
         raise UnreadableImageError("An image file must not be empty; got 0 bytes. Replace or remove it.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # On sizes that are checked below, and on tags that do not matter here.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS) as image:
                 header = ImageHeader(image.format or "", *image.size)
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(_describe_bomb(str(error))) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        msg = f"A file must be one of {', '.join(ACCEPTED_FORMATS)}; its first bytes are {data[:8]!r}. Convert it."
+    except _HEADER_FAULTS as error:
+        msg = (
+            f"A file must be a whole {', '.join(ACCEPTED_FORMATS[:-1])} or {ACCEPTED_FORMATS[-1]} image; this one "
+            f"begins with {data[:8]!r}. Convert or replace it."
+        )
         raise UnreadableImageError(msg) from error
     if header.width * header.height > MAX_PIXELS:
         raise UnreadableImageError(_describe_bomb(f"{header.width} x {header.height}"))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affect_tasks.data.decode import decode_image
-from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile
+from affect_tasks.data.fingerprint import compute_fingerprint
+from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile, fold_label
 from affect_tasks.data.shards import pack_shards
-from affect_tasks.errors import InputError, UnreadableImageError
+from affect_tasks.errors import EmptyClassError, InputError, UnreadableImageError
 from affect_tasks.manifest import Manifest, build_manifest
 
 
@@ -40,8 +41,9 @@ def ingest_images(found: FoundFolder, write_shard: Callable[[bytes], str], *, un
 
     Raises:
         InputError: More files than that are unreadable.
+        EmptyClassError: All files of a class are.
     """
-    rows: dict[str, list[str]] = {name: [] for name in ("image_id", "path", "label", "origin")}
+    rows: dict[str, list[str]] = {name: [] for name in ("image_id", "path", "label", "origin", "fingerprint")}
     sizes: list[tuple[int, int]] = []
     bad: list[SkippedFile] = []
     ids: set[str] = set()
@@ -50,22 +52,22 @@ def ingest_images(found: FoundFolder, write_shard: Callable[[bytes], str], *, un
         for file in found.files:
             data = _read(found, file)
             try:
-                height, width = decode_image(data).shape[:2]
+                pixels = decode_image(data)
             except UnreadableImageError as error:
                 bad.append(SkippedFile(file.path, str(error)))
                 continue
             image_id = hashlib.sha256(data).hexdigest()
-            for name, value in zip(
-                rows, (image_id, file.path, file.folder_label, _find_origin(file.path)), strict=True
-            ):
+            row = (image_id, file.path, file.folder_label, _find_origin(file.path), compute_fingerprint(pixels))
+            for name, value in zip(rows, row, strict=True):
                 rows[name].append(value)
-            sizes.append((width, height))
+            sizes.append(pixels.shape[1::-1])
             if image_id not in ids:
                 ids.add(image_id)
                 yield image_id, data
 
     shard_of = {i: name for s in pack_shards(take()) for name in [write_shard(s.data)] for i in s.image_ids}
     _check_readable(len(found.files), bad, unreadable_fraction)
+    _check_classes(found, bad, set(rows["label"]))
     count = len(sizes)
     columns = {
         **rows,
@@ -102,3 +104,13 @@ def _check_readable(total: int, bad: list[SkippedFile], tolerated: float) -> Non
             "Replace them or raise `unreadable_fraction`."
         )
         raise InputError(msg)
+
+
+def _check_classes(found: FoundFolder, bad: list[SkippedFile], labels: set[str]) -> None:
+    for label in sorted({file.folder_label for file in found.files} - labels):
+        example = next(file for file in bad if fold_label(file.path.split("/")[0]) == label)
+        msg = (
+            f"Every class must have an image that can be read; {label!r} has none, such as {example.path}: "
+            f"{example.reason} Replace its files, or remove the folder."
+        )
+        raise EmptyClassError(msg)

@@ -42,7 +42,8 @@ def scan_folder(folder: Path) -> FoundFolder:
     """List the images in `folder/train/<class>/` or `folder/<class>/`.
 
     Class folders fold case and Unicode form (`Anger` is `anger`). Links, pipes and devices are skipped
-    with a reason, as are files without an image's suffix; hidden files are too.
+    with a reason, as are files without an image's suffix; hidden files are too. A class folder without files is
+    no class, and listed as skipped.
 
     Raises:
         NoImagesError: The folder is missing or holds no image in a class folder.
@@ -53,6 +54,7 @@ def scan_folder(folder: Path) -> FoundFolder:
     skipped: list[SkippedFile] = []
     for class_folder in sorted(_list_class_folders(root)):
         label = fold_label(class_folder.name)
+        listed = len(files) + len(skipped)
         for entry in _walk(class_folder):
             path = Path(entry.path).relative_to(root).as_posix()
             reason = _find_reason_to_skip(entry)
@@ -60,6 +62,8 @@ def scan_folder(folder: Path) -> FoundFolder:
                 skipped.append(SkippedFile(path, reason))
             else:
                 files.append(FoundFile(path, label))
+        if len(files) + len(skipped) == listed:
+            skipped.append(SkippedFile(class_folder.name, "a class folder without files"))
     _check_classes(folder, files)
     return FoundFolder(root, tuple(sorted(files, key=lambda f: f.path)), tuple(sorted(skipped, key=lambda s: s.path)))
 

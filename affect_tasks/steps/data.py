@@ -3,13 +3,13 @@
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from affect_tasks.data.augment import plan_copies, render_copies
 from affect_tasks.data.ingest import hash_files, ingest_images
-from affect_tasks.data.labels import parse_labels
 from affect_tasks.data.recipe import DEFAULT_RECIPE, load_recipe, read_recipe
 from affect_tasks.data.relabel import relabel_images
 from affect_tasks.data.scan import scan_folder
@@ -19,12 +19,13 @@ from affect_tasks.manifest import SPLITS, Manifest, dump_manifest, load_manifest
 from affect_tasks.params import DEMO_DATA, RunParams, read_params
 from affect_tasks.records import DatasetRecord, Job, RunRecord, open_job
 from affect_tasks.settings import Settings
+from affect_tasks.steps.grouping import group_images, name_subjects, read_table
 from affect_tasks.storage import open_storage, read_blob, write_blob
 
 log = logging.getLogger(__name__)
 
 # Raised when a step's output changes for equal inputs, so that older outputs are not taken for new ones.
-_VERSION = 1
+_VERSION = 2
 
 
 def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str:
@@ -42,7 +43,11 @@ def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str
 
     params = read_params(values)
     storage = open_storage(settings)
-    found = scan_folder(_find_images(params, settings))
+    folder = _find_images(params, settings)
+    found = scan_folder(folder)
+    labels = _read_labels(params, folder)
+    table = read_table(labels, {file.folder_label for file in found.files}, params.group_column)
+    name_subjects([file.path for file in found.files], table, params)
     recipe = _read_recipe(params)
     registry = open_registry(settings)
     run_id = registry.open_run(name, key=f"run:{name}")
@@ -76,6 +81,8 @@ def ingest(run: str, *, settings: Settings) -> str:
             unreadable_fraction=tolerated,
         )
         aside = [*found.skipped, *done.quarantined]
+        for reason, count in Counter(file.reason for file in found.skipped).items():
+            log.warning("ingest: skipped %d entries: %s", count, reason)
         for file in done.quarantined:
             log.warning("ingest: set aside %s: %s", file.path, file.reason)
         quarantine = json.dumps([asdict(file) for file in aside], indent=1).encode()
@@ -97,44 +104,64 @@ def relabel(run: str, ingested: str, *, settings: Settings) -> str:
 
     def make() -> DatasetRecord:
         manifest = load_dataset(job, source)
-        blob = source.labels_blob
-        table = parse_labels(read_blob(job.storage, blob), class_names=source.class_names) if blob else None
+        labels = read_blob(job.storage, source.labels_blob) if source.labels_blob else None
+        table = read_table(labels, source.class_names, job.params.group_column)
         done = relabel_images(manifest, table)
         log.info("relabel: %d of %d labels changed", done.changed, len(manifest))
         if done.unlisted or done.missing:
             log.warning("relabel: %d images not listed, %d rows without image", done.unlisted, done.missing)
-        return _store_dataset(job, done.manifest, changed=done.changed, quarantined=source.quarantined)
+        subjects = name_subjects(manifest.values("path").tolist(), table, job.params)
+        named = done.manifest.replace({"subject": subjects})
+        return _store_dataset(job, named, changed=done.changed, quarantined=source.quarantined)
 
-    inputs = {"dataset": source.dataset, "labels": source.labels_blob}
+    chosen = job.params.model_dump(include={"group_column", "group_pattern"})
+    inputs = {"dataset": source.dataset, "labels": source.labels_blob, **chosen}
     return job.publish("relabel", DatasetRecord, {"version": _VERSION, **inputs}, make)
 
 
 def split(run: str, relabelled: str, *, settings: Settings) -> str:
-    """Assign every image to train, validation or test, by class and by group of duplicates."""
+    """Assign every image to train, validation or test, by class and by group of duplicates and subjects."""
     job = open_job(run, settings)
     source = job.load(relabelled, DatasetRecord)
     chosen = job.params.model_dump(include={"test_fraction", "validation_fraction", "seed"})
+    bits = job.params.near_duplicate_bits if job.params.group_near_duplicates else None
 
     def make() -> DatasetRecord:
-        done = split_images(load_dataset(job, source), **chosen)
+        grouped, contradictions = group_images(load_dataset(job, source), bits)
+        done = split_images(grouped, **chosen)
         log.info("split: %s", ", ".join(f"{name} {len(done.of_split(name))}" for name in SPLITS))
-        return _store_dataset(job, done)
+        listing = json.dumps([asdict(found) for found in contradictions], indent=1).encode()
+        return _store_dataset(
+            job,
+            done,
+            contradictions=len(contradictions),
+            contradictions_blob=write_blob(job.storage, listing, suffix=".json"),
+        )
 
-    return job.publish("split", DatasetRecord, {"version": _VERSION, "dataset": source.dataset, **chosen}, make)
+    inputs = {"version": _VERSION, "dataset": source.dataset, "near_duplicate_bits": bits, **chosen}
+    return job.publish("split", DatasetRecord, inputs, make)
 
 
 def augment(run: str, divided: str, *, settings: Settings) -> str:
     """Fill small classes of the training split with altered copies."""
     job = open_job(run, settings)
     source = job.load(divided, DatasetRecord)
-    chosen = job.params.model_dump(include={"balance_train", "global_multiplier", "seed"})
+    chosen = job.params.model_dump(include={"balance_train", "balance_test", "global_multiplier", "seed"})
     recipe = job.run.recipe_blob
     inputs = {"dataset": source.dataset, "recipe": recipe or DEFAULT_RECIPE, **chosen}
 
     def make() -> DatasetRecord:
         manifest = load_dataset(job, source)
-        balance, multiplier, seed = job.params.balance_train, job.params.global_multiplier, job.params.seed
-        copies = plan_copies(manifest, multiplier=multiplier, seed=seed) if balance else ()
+        multiplier, seed = job.params.global_multiplier, job.params.seed
+        balanced = {"train": job.params.balance_train, "test": job.params.balance_test}
+        copies = tuple(
+            copy
+            for name, wanted in balanced.items()
+            if wanted
+            for copy in plan_copies(manifest, multiplier=multiplier, seed=seed, split=name)
+        )
+        if job.params.balance_test:
+            log.warning("augment: the test split is filled with altered copies; its scores will carry that mark")
         log.info("augment: drawing %d copies", len(copies))
         done = render_copies(
             manifest,
@@ -160,18 +187,23 @@ def _store_dataset(
     labels_blob: str | None = None,
     quarantine_blob: str | None = None,
     quarantined: int = 0,
+    contradictions_blob: str | None = None,
     changed: int = 0,
     copies: int = 0,
+    contradictions: int = 0,
 ) -> DatasetRecord:
     return DatasetRecord(
         dataset=manifest.digest,
         manifest_blob=write_blob(job.storage, dump_manifest(manifest), suffix=".parquet"),
         labels_blob=labels_blob,
         quarantine_blob=quarantine_blob,
+        contradictions_blob=contradictions_blob,
         images=len(manifest),
         quarantined=quarantined,
         changed=changed,
         copies=copies,
+        contradictions=contradictions,
+        altered_test=manifest.has_altered_test,
         class_names=manifest.class_names,
     )
 

@@ -20,7 +20,7 @@ from affect_tasks.training.pixels import open_pixels
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 _RECIPE = (
     "epochs",
     "batch_size",
@@ -76,6 +76,7 @@ def evaluate(run: str, trained: str, *, settings: Settings) -> str:
             job, manifest, probabilities, name=model.network, trained=trained, dataset=model.dataset
         )
         registry.log_metrics(model.mlflow_run_id, scores.to_metrics(prefix="test_"))
+        registry.set_tags(model.mlflow_run_id, {"altered_test": record.altered_test})
         picture = plot_confusion(scores, model.class_names, title=f"{model.network} on the test split")
         registry.log_file(model.mlflow_run_id, picture, name="plots/confusion.png")
         return record
@@ -109,6 +110,7 @@ def measure_floor(run: str, augmented: str, *, settings: Settings) -> str:
         scores, record = _score(job, held_back, probabilities, name="floor", trained="", dataset=source.dataset)
         registry.log_params(run_id, {"network": "floor", "method": "HOG, PCA, logistic regression"})
         registry.log_metrics(run_id, scores.to_metrics(prefix="test_"))
+        registry.set_tags(run_id, {"altered_test": record.altered_test})
         registry.close_run(run_id)
         return record
 
@@ -259,5 +261,6 @@ def _score(
         validation_accuracy=float((probabilities[~test].argmax(axis=1) == labels[~test]).mean()),
         accuracy=(accuracy.value, accuracy.low, accuracy.high),
         macro_f1=(f1.value, f1.low, f1.high),
+        altered_test=manifest.has_altered_test,
     )
     return scores, record

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from affect_tasks.data.groups import find_unseen
 from affect_tasks.errors import TrainingError
 from affect_tasks.evaluation.comparison import Comparison, compare_paired
 from affect_tasks.evaluation.metrics import Interval
@@ -61,6 +62,7 @@ def _register_candidate(job: Job, registry: Registry, best: ScoreRecord, trained
         "trained": best.trained,
         "predictions": best.predictions_blob,
         "test_accuracy": str(best.accuracy_interval),
+        "altered_test": str(best.altered_test).lower(),
     }
     name = job.params.model_name
     version = registry.find_version(name, run_id=trained.mlflow_run_id)
@@ -87,11 +89,12 @@ def _decide(
     floor: ScoreRecord,
 ) -> Decision:
     test = _select_test(load_predictions(job, best))
+    before = champion.version if champion else None
+    if before == candidate.version or best.altered_test:
+        return decide_promotion(candidate.version, champion=before, comparison=None, altered_test=best.altered_test)
     if champion is None:
         comparison = _compare(job, test, _select_test(load_predictions(job, floor)))
         return decide_promotion(candidate.version, champion=None, comparison=comparison)
-    if champion.version == candidate.version:
-        return decide_promotion(candidate.version, champion=champion.version, comparison=None)
     record = job.load(champion.tags["trained"], TrainedRecord)
     if record.class_names != trained.class_names:
         obstacle = f"it knows {', '.join(record.class_names)}. Use another `model_name` for these classes."
@@ -109,12 +112,12 @@ def _predict_rival(
 ) -> tuple[pa.Table, pa.Table]:
     """Let the champion predict the test images that it was not fitted to; return both models' predictions."""
     theirs = load_manifest(read_blob(job.storage, champion.manifest_blob))
-    seen = set(theirs.values("group")[theirs.values("split") != "test"])
-    fair = np.array([group not in seen for group in test.column("group").to_pylist()], dtype=bool)
-    test = test.filter(pa.array(fair))
-    wanted = set(test.column("image_id").to_pylist())
+    theirs = theirs.select(theirs.values("split") != "test")
     ours = load_manifest(read_blob(job.storage, trained.manifest_blob)).of_split("test")
-    ours = ours.select(np.array([image_id in wanted for image_id in ours.values("image_id")], dtype=bool))
+    bits = job.params.near_duplicate_bits if job.params.group_near_duplicates else None
+    fair = find_unseen(ours, theirs, near_duplicate_bits=bits)
+    # Predictions keep their manifest's order, so one mask fits both.
+    test, ours = test.filter(pa.array(fair)), ours.select(fair)
     if not len(ours):
         return test, test
     probabilities = predict_images(job, champion, ours)
@@ -184,6 +187,7 @@ def _track_outcome(
             "floor_accuracy": outcome.floor.accuracy[0],
         },
     )
-    registry.set_tags(run_id, {"best": best.name, "verdict": decision.verdict, "reused": outcome.reused})
+    tags = {"best": best.name, "verdict": decision.verdict, "reused": outcome.reused}
+    registry.set_tags(run_id, {**tags, "altered_test": best.altered_test})
     registry.tag_version(candidate, {"decision": f"{decision.verdict}: {decision.reason}"})
     registry.close_run(run_id)
