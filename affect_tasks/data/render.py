@@ -58,7 +58,7 @@ def open_rendering(
         open_recipe(pipeline_yaml)  # its faults are told best from here
     # Forking a process that has threads may deadlock; a server forks from a clean one instead.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__])
+    context.set_forkserver_preload([__name__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(pipeline_yaml,))
     try:
         waiting = deque(pool.submit(_draw_batch, batch) for batch in first)

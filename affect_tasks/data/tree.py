@@ -30,8 +30,8 @@ class TreePlan:
     def count_images(self) -> Mapping[str, Mapping[str, int]]:
         """Count images, copies among them, by split and label."""
         counts: dict[str, Counter[str]] = {}
-        for split, label in zip(self.splits, self.labels, strict=True):
-            counts.setdefault(split, Counter())[label] += 1
+        for (split, label), count in Counter(zip(self.splits, self.labels, strict=True)).items():
+            counts.setdefault(split, Counter())[label] = count
         return counts
 
     def count_copies(self) -> Mapping[str, int]:
@@ -93,7 +93,7 @@ def plan_tree(
         copies += [replace(copy, source_row=int(rows[copy.source_row])) for copy in chosen]
     of = [*range(len(paths)), *(copy.source_row for copy in copies)]
     all_labels, all_splits = tuple(labels[row] for row in of), tuple(splits[row] for row in of)
-    names = [PurePosixPath(path).name for path in paths]
+    names = [path.rpartition("/")[2] for path in paths]
     names += [_name_copy(names[copy.source_row], copy.number) for copy in copies]
     # No digest begins with x, so an original goes before a copy where both want one name.
     keys = [*image_ids, *(f"x{copy.seed:08x}" for copy in copies)]
@@ -109,12 +109,13 @@ def find_contradictions(
     paths: Sequence[str], labels: Sequence[str], groups: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
     """List the groups whose images carry different labels, each as its images' paths."""
-    members: dict[str, list[int]] = {}
-    for row, group in enumerate(groups):
-        members.setdefault(group, []).append(row)
-    return tuple(
-        tuple(paths[row] for row in rows) for rows in members.values() if len({labels[row] for row in rows}) > 1
-    )
+    first: dict[str, str] = {}
+    mixed = {group for group, label in zip(groups, labels, strict=True) if first.setdefault(group, label) != label}
+    members: dict[str, list[str]] = {}
+    for path, group in zip(paths, groups, strict=True):
+        if group in mixed:
+            members.setdefault(group, []).append(path)
+    return tuple(tuple(paths) for paths in members.values())
 
 
 def _name_copy(name: str, number: int) -> str:
