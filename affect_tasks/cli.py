@@ -19,7 +19,6 @@ from affect_tasks.errors import AffectError, ParameterError
 from affect_tasks.params import RunParams, describe_fault
 from affect_tasks.settings import Settings, read_settings
 
-
 _COPY = "Copy the files instead of linking them; links take no space and are one with their sources."
 
 
