@@ -2,17 +2,19 @@
 
     python benchmarks/balanced_tree.py DATA [--rounds 3] [--share 0.5]
 
-DATA holds train/<class>/ and labels.csv, on the file system to measure. Target: 41,008 images, 11,966 of them altered copies, in 6 s, 250 MB.
+DATA holds train/<class>/ and labels.csv, on the file system to measure.
+Target: 41,008 images, 11,966 of them altered copies, in 6 s, 250 MB.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from measure import compare, run_work
+from measure import Work, compare, run_work
 
 
-def load_ours():  # noqa: ANN201 - what is imported here is what is timed
+def load_ours() -> Work:
+    """Import what our way needs."""
     from affect_tasks.steps.trees import split_tree
 
     return lambda data, out: sum(
@@ -23,7 +25,8 @@ def load_ours():  # noqa: ANN201 - what is imported here is what is timed
     )
 
 
-def load_baseline():  # noqa: ANN201
+def load_baseline() -> Work:
+    """Import what the plain way needs."""
     from functools import partial
 
     import albumentations  # noqa: F401 - its import is not the work

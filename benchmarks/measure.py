@@ -8,7 +8,6 @@ import json
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+# Takes the data's folder and the output's; returns how many images it has written.
+Work = Callable[[Path, Path], int]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Figures:
     images: int
 
 
-def run_work(load: Callable[[], Callable[[Path, Path], int]]) -> None:
+def run_work(load: Callable[[], Work]) -> None:
     """In the child process: import what the work needs, do it, and print its figures as JSON."""
     begin = time.perf_counter()
     work = load()
@@ -76,15 +78,7 @@ def _describe(name: str, figures: Figures, share: float) -> str:
 
 
 def _pick_median(figures: list[Figures]) -> Figures:
-    return statistics.median_low([Timed(figure.wall_seconds, figure) for figure in figures]).figures
-
-
-@dataclass(frozen=True, order=True)
-class Timed:
-    """Figures in the order of their wall time."""
-
-    wall_seconds: float
-    figures: Figures
+    return sorted(figures, key=lambda figure: figure.wall_seconds)[(len(figures) - 1) // 2]
 
 
 def _start(script: str, name: str, data: Path, out: Path) -> Figures:

@@ -11,6 +11,8 @@ from affect_tasks.errors import InputError, UnreadableImageError
 
 _BLOCK = 65_536  # larger blocks cost more to allocate than a small file takes to read
 _MAX_PIXELS = 50_000_000
+_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4})
+_PLAIN_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -77,11 +79,11 @@ def _count_jpeg_pixels(data: bytes) -> int:
     at = 2
     while at + 9 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]
-        if 0xC0 <= marker <= 0xC2 and data[at + 4] == 8:
-            return int.from_bytes(data[at + 5 : at + 7], "big") * int.from_bytes(data[at + 7 : at + 9], "big")
-        if 0xC0 <= marker <= 0xCF and marker != 0xC4:
+        if marker in _PLAIN_FRAMES and data[at + 4] == 8:
+            return (data[at + 5] << 8 | data[at + 6]) * (data[at + 7] << 8 | data[at + 8])
+        if marker in _FRAMES:
             return 0
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        at += 2 + (data[at + 2] << 8 | data[at + 3])
     return 0
 
 

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -32,8 +32,8 @@ class RenderJob:
 
 @contextmanager
 def open_rendering(
-    jobs: Iterable[RenderJob], *, workers: int, pipeline_yaml: str | None = None
-) -> Iterator[Iterator[bytes]]:
+    jobs: Iterable[RenderJob], *, workers: int, pipeline_yaml: bytes | None = None
+) -> Generator[Iterator[bytes], None, None]:
     """Start drawing; give an iterator over the copies' JPEG bytes, by job and seed, in order.
 
     Processes start at once, so other work can be done before the first copy is asked for.
@@ -67,7 +67,7 @@ def open_rendering(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def open_recipe(pipeline_yaml: str | None) -> Any:
+def open_recipe(pipeline_yaml: bytes | None) -> Any:
     """Build the default recipe, or the one that Albumentations saved as YAML."""
     from affect_tasks.data.augment import build_recipe
 
@@ -116,7 +116,7 @@ def _collect(
 _recipe: Any = None  # of this worker process
 
 
-def _start_worker(pipeline_yaml: str | None) -> None:
+def _start_worker(pipeline_yaml: bytes | None) -> None:
     global _recipe
     import cv2
 

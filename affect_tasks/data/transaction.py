@@ -17,7 +17,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ _NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 @contextmanager
-def stage_folder(target: Path, *, in_place: bool = False) -> Iterator[Path]:
+def stage_folder(target: Path, *, in_place: bool = False) -> Generator[Path, None, None]:
     """Give an empty folder to fill, and make it the target when the block ends without an error.
 
     Args:
@@ -111,7 +111,7 @@ def _repair(target: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
+def _locked(folder: Path) -> Generator[bool, None, None]:
     """Hold a folder's lock; give False where another process holds it or the folder is gone."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -210,7 +210,7 @@ def _swap_by_two_renames(staging: Path, target: Path) -> None:
 
 
 @contextmanager
-def _name_faults(target: Path) -> Iterator[None]:
+def _name_faults(target: Path) -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:

@@ -3,13 +3,17 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from affect_tasks.data.balance import Copy, choose_copies
 from affect_tasks.data.export import Collision, place_images, suffix_name
+from affect_tasks.data.scan import FoundFolder
 from affect_tasks.data.split import assign_splits
+from affect_tasks.errors import InputError, ParameterError
+
+_SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,38 @@ def find_contradictions(
         if group in mixed:
             members.setdefault(group, []).append(path)
     return tuple(tuple(paths) for paths in members.values())
+
+
+def check_choices(train_split: float, validation_split: float, multiplier: float, columns: Sequence[str]) -> None:
+    """Refuse shares, a multiplier or names of CSV columns that cannot be. Raises ParameterError."""
+    if not 0 <= validation_split < train_split < 1:
+        msg = (
+            "Shares must leave images for training and testing: 0 <= `validation_split` < `train_split` < 1; got "
+            f"{validation_split} and {train_split}. Change one."
+        )
+        raise ParameterError(msg)
+    if not 1 <= multiplier <= 20:
+        raise ParameterError(f"`global_multiplier` must be between 1 and 20; got {multiplier}. Change it.")
+    if len(set(columns)) != len(columns) or not all(columns):
+        raise ParameterError(f"Columns must have different names; got {', '.join(columns)}. Rename one.")
+
+
+def check_unsplit(folder: Path) -> None:
+    """Refuse to rewrite a folder in place that already holds what would be written. Raises InputError."""
+    for name in ("test", "validation", "quarantine", *(f"{split}.csv" for split in _SPLITS)):
+        if (folder / name).exists():
+            msg = (
+                f"A folder that is rewritten in place must not be split already; {folder} holds {name!r}. "
+                "Name an output folder, or move that away."
+            )
+            raise InputError(msg)
+
+
+def check_apart(folder: Path, found: FoundFolder) -> None:
+    """Refuse an output among the images, where it would be taken for a class. Raises InputError."""
+    if folder.resolve().is_relative_to(found.root.resolve()):
+        msg = f"The output must lie outside the images' folder {found.root}; got {folder}. Name another folder."
+        raise InputError(msg)
 
 
 def _name_copy(name: str, number: int) -> str:

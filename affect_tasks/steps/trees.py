@@ -6,7 +6,6 @@ tool reads. Nothing is lost on the way: images in = images out + images reported
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,7 +17,14 @@ from affect_tasks.data.relabel import choose_labels
 from affect_tasks.data.render import RenderJob, count_cores, open_rendering
 from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile, check_readable, scan_folder
 from affect_tasks.data.transaction import stage_folder
-from affect_tasks.data.tree import TreePlan, find_contradictions, plan_tree
+from affect_tasks.data.tree import (
+    TreePlan,
+    check_apart,
+    check_choices,
+    check_unsplit,
+    find_contradictions,
+    plan_tree,
+)
 from affect_tasks.errors import InputError, LabelsFileError, ParameterError
 from affect_tasks.progress import track
 
@@ -54,8 +60,9 @@ class SplitTree:
 
 
 @dataclass(frozen=True)
-class _Readable:
-    files: tuple[FoundFile, ...]
+class _Images:
+    paths: tuple[str, ...]
+    labels: tuple[str, ...]
     image_ids: tuple[str, ...]
     unreadable: tuple[SkippedFile, ...]
 
@@ -83,9 +90,9 @@ def relabel_tree(
     path, output_path = path.expanduser(), output_path.expanduser()
     with stage_folder(output_path) as staging:
         found = scan_folder(path)
-        _check_apart(output_path, found)
+        check_apart(output_path, found)
         source = labels_csv.expanduser() if labels_csv else path / "labels.csv"
-        data = _read_text_file(source, LabelsFileError, "labels file")
+        data = _read_bytes(source, LabelsFileError, "labels file")
         old, folders = [file.path for file in found.files], [file.folder_label for file in found.files]
         table = parse_labels(data, class_names=set(folders), name=source.name)
         chosen = choose_labels(old, folders, table)
@@ -158,60 +165,54 @@ def split_tree(
         InputError: The images or the output folder cannot be used.
         StorageError: The tree cannot be written; the one that was there is unchanged.
     """
-    _check_choices(train_split, validation_split, global_multiplier, (label_col, filename_col, _COPY_COLUMN))
+    check_choices(train_split, validation_split, global_multiplier, (label_col, filename_col, _COPY_COLUMN))
     path, in_place = path.expanduser(), output_path is None
     folder = path if output_path is None else output_path.expanduser()
-    recipe = _read_text_file(pipeline_yaml, ParameterError, "pipeline").decode() if pipeline_yaml else None
-    with ExitStack() as stack:
-        staging = stack.enter_context(stage_folder(folder, in_place=in_place))
+    recipe = _read_bytes(pipeline_yaml, ParameterError, "pipeline") if pipeline_yaml else None
+    with stage_folder(folder, in_place=in_place) as staging:
         found = scan_folder(path)
-        _check_unsplit(path) if in_place else _check_apart(folder, found)
-        readable = _read_all(found, unreadable_fraction)
-        paths, labels = [file.path for file in readable.files], [file.folder_label for file in readable.files]
-        groups = _find_groups(readable.image_ids, near_duplicates=group_near_duplicates)
+        check_unsplit(path) if in_place else check_apart(folder, found)
+        images = _read_all(found, unreadable_fraction)
+        groups = _find_groups(images, near_duplicates=group_near_duplicates)
         plan = plan_tree(
-            paths,
-            labels,
-            readable.image_ids,
-            groups,
+            *(images.paths, images.labels, images.image_ids, groups),
             test_fraction=1 - train_split,
             validation_fraction=validation_split,
             seed=seed,
             balanced=[split for split, wanted in (("train", balance_train), ("test", balance_test)) if wanted],
             multiplier=global_multiplier,
         )
-        aside = (*found.skipped, *readable.unreadable)
-        extra = [
-            *_write_csvs(plan, (label_col, filename_col)),
-            *list_reports("datasplit", plan.collisions, aside),
-        ]
-        sources = [f"{found.root}/{path}" for path in paths]
-        jobs, copy_paths = _list_jobs(plan, sources)
-        drawn = stack.enter_context(open_rendering(jobs, workers=workers or count_cores(), pipeline_yaml=recipe))
-        originals = track(zip(plan.paths, sources, strict=False), "write", total=len(sources))
-        copies = zip(copy_paths, track(drawn, "draw copies", total=len(copy_paths)), strict=True)
-        write_tree(staging, chain(originals, copies, extra), copy=copy)
+        aside = (*found.skipped, *images.unreadable)
+        sources = [f"{found.root}/{path}" for path in images.paths]
+        _write_images(staging, plan, sources, copy=copy, workers=workers or count_cores(), recipe=recipe)
+        reports = list_reports("datasplit", plan.collisions, aside)
+        write_tree(staging, chain(_list_csvs(plan, (label_col, filename_col)), reports), copy=copy)
         if in_place:
-            write_tree(staging, list_rest(path, found, taken=paths), copy=False)
-    done = SplitTree(
-        folder,
-        plan.count_images(),
-        plan.count_copies(),
-        plan.collisions,
-        aside,
-        find_contradictions(paths, labels, groups),
-    )
+            write_tree(staging, list_rest(path, found, taken=images.paths), copy=False)
+    contradictions = find_contradictions(images.paths, images.labels, groups)
+    done = SplitTree(folder, plan.count_images(), plan.count_copies(), plan.collisions, aside, contradictions)
     _report_split(done)
     return done
 
 
-def _find_groups(image_ids: Sequence[str], *, near_duplicates: bool) -> Sequence[str]:
+def _write_images(
+    staging: Path, plan: TreePlan, sources: Sequence[str], *, copy: bool, workers: int, recipe: bytes | None
+) -> None:
+    """Link or copy the originals, and draw the copies meanwhile."""
+    jobs, copy_paths = _list_jobs(plan, sources)
+    with open_rendering(jobs, workers=workers, pipeline_yaml=recipe) as drawn:
+        originals = track(zip(plan.paths, sources, strict=False), "write", total=len(sources))
+        copies = zip(copy_paths, track(drawn, "draw copies", total=len(copy_paths)), strict=True)
+        write_tree(staging, chain(originals, copies), copy=copy)
+
+
+def _find_groups(images: _Images, *, near_duplicates: bool) -> Sequence[str]:
     """Return each image's group. The one place where images that look alike are to be joined."""
     log.info("datasplit: grouping equal files%s", "" if near_duplicates else " alone")
-    return image_ids
+    return images.image_ids
 
 
-def _read_all(found: FoundFolder, tolerated: float) -> _Readable:
+def _read_all(found: FoundFolder, tolerated: float) -> _Images:
     files: list[FoundFile] = []
     image_ids: list[str] = []
     unreadable: list[SkippedFile] = []
@@ -222,7 +223,8 @@ def _read_all(found: FoundFolder, tolerated: float) -> _Readable:
             files.append(file)
             image_ids.append(read.image_id)
     check_readable(len(found.files), unreadable, tolerated=tolerated)
-    return _Readable(tuple(files), tuple(image_ids), tuple(unreadable))
+    paths, labels = tuple(file.path for file in files), tuple(file.folder_label for file in files)
+    return _Images(paths, labels, tuple(image_ids), tuple(unreadable))
 
 
 def _list_jobs(plan: TreePlan, sources: Sequence[str]) -> tuple[list[RenderJob], list[str]]:
@@ -235,43 +237,14 @@ def _list_jobs(plan: TreePlan, sources: Sequence[str]) -> tuple[list[RenderJob],
     return jobs, [plan.paths[row] for rows in rows_of.values() for row in rows]
 
 
-def _write_csvs(plan: TreePlan, columns: tuple[str, str]) -> Iterator[TreeFile]:
+def _list_csvs(plan: TreePlan, columns: tuple[str, str]) -> Iterator[TreeFile]:
     present = set(plan.splits)
     for split in _SPLITS:
         if split in present:
             yield f"{split}.csv", dump_csv((*columns, _COPY_COLUMN), plan.list_rows(split))
 
 
-def _check_choices(train_split: float, validation_split: float, multiplier: float, columns: tuple[str, ...]) -> None:
-    if not 0 <= validation_split < train_split < 1:
-        msg = (
-            "Shares must leave images for training and testing: 0 <= `validation_split` < `train_split` < 1; got "
-            f"{validation_split} and {train_split}. Change one."
-        )
-        raise ParameterError(msg)
-    if not 1 <= multiplier <= 20:
-        raise ParameterError(f"`global_multiplier` must be between 1 and 20; got {multiplier}. Change it.")
-    if len(set(columns)) != len(columns) or not all(columns):
-        raise ParameterError(f"Columns must have different names; got {', '.join(columns)}. Rename one.")
-
-
-def _check_unsplit(folder: Path) -> None:
-    for name in ("test", "validation", "quarantine", *(f"{split}.csv" for split in _SPLITS)):
-        if (folder / name).exists():
-            msg = (
-                f"A folder that is rewritten in place must not be split already; {folder} holds {name!r}. "
-                "Name an output folder, or move that away."
-            )
-            raise InputError(msg)
-
-
-def _check_apart(folder: Path, found: FoundFolder) -> None:
-    if folder.resolve().is_relative_to(found.root.resolve()):
-        msg = f"The output must lie outside the images' folder {found.root}; got {folder}. Name another folder."
-        raise InputError(msg)
-
-
-def _read_text_file(path: Path, fault: type[InputError | ParameterError], what: str) -> bytes:
+def _read_bytes(path: Path, fault: type[InputError | ParameterError], what: str) -> bytes:
     try:
         return path.expanduser().read_bytes()
     except OSError as error:
