@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -19,10 +19,12 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UsageError
 
-from affect_tasks.errors import AffectError
+from affect_tasks.errors import AffectError, ParameterError
 from affect_tasks.params import RunParams, describe_fault
 from affect_tasks.pipeline_commands import Pipeline
 from affect_tasks.settings import Settings, read_settings
+
+_COPY = "Copy the files instead of linking them; links take no space and are one with their sources."
 
 
 class _Step(BaseModel):
@@ -47,15 +49,81 @@ class Ingest(_Step):
         print(steps.ingest(self.run, settings=read_settings()))
 
 
-class Relabel(_Step):
-    """Give every image the label that labels.csv says."""
+class Relabel(BaseModel):
+    """Give every image the label that labels.csv says: of a folder, or of a run.
 
-    ingested: CliPositionalArg[str] = Field(description="Key that `affect ingest` printed.")
+    With a folder and --output-path, the images are written as a folder tree. With a run's key and the key that
+    `affect ingest` printed, it is the run's step.
+    """
+
+    path: CliPositionalArg[str] = Field(description="Folder with train/<class>/ or <class>/; or a run's key.")
+    ingested: CliPositionalArg[str | None] = Field(default=None, description="Key that `affect ingest` printed.")
+    output_path: Path | None = Field(default=None, description="Folder to make; it may exist if it is empty.")
+    labels_csv: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("labels-csv", "label-csv"),
+        description="CSV with the columns `pth` and `label`; by default labels.csv in the folder.",
+    )
+    copy_files: bool = Field(default=False, validation_alias="copy", description=_COPY)
 
     def cli_cmd(self) -> None:
         from affect_tasks import steps
 
-        print(steps.relabel(self.run, self.ingested, settings=read_settings()))
+        if self.ingested is not None:
+            print(steps.relabel(self.path, self.ingested, settings=read_settings()))
+            return
+        if self.output_path is None:
+            raise ParameterError("To relabel a folder is to write another; `--output-path` is missing. Name a folder.")
+        done = steps.relabel_tree(
+            Path(self.path), output_path=self.output_path, labels_csv=self.labels_csv, copy=self.copy_files
+        )
+        print(done.folder)
+
+
+class Datasplit(BaseModel):
+    """Split a folder of images into train/<class>/ and test/<class>/, with train.csv and test.csv.
+
+    Without --output-path the folder itself is rewritten, in one step: a kill leaves the old tree or the new one.
+    """
+
+    path: CliPositionalArg[Path] = Field(description="Folder with train/<class>/ or <class>/.")
+    output_path: Path | None = Field(
+        default=None, description="Folder to make; it may exist if it is empty or holds one empty `train`."
+    )
+    balance_train: bool = Field(
+        default=False, description="Fill the classes of the training split up to its largest with altered copies."
+    )
+    balance_test: bool = Field(
+        default=False, description="The same for the test split; scores are then partly of altered images."
+    )
+    train_split: float = Field(default=0.8, gt=0, lt=1, description="Share of each class that is not for testing.")
+    validation_split: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of each class for validation/, taken from the training share."
+    )
+    seed: int = Field(default=27, ge=0, lt=2**31, description="Equal seeds split and alter equally.")
+    label_col: str = Field(default="label", description="Name of the CSV files' column of labels.")
+    filename_col: str = Field(default="filename", description="Name of the CSV files' column of paths.")
+    global_multiplier: float = Field(
+        default=1.0, ge=1, le=20, description="With balancing: fill up to this multiple of the largest class."
+    )
+    pipeline_yaml: Path | None = Field(
+        default=None, description="A recipe that Albumentations saved as YAML, instead of the default one."
+    )
+    workers: int | None = Field(
+        default=None, ge=1, le=256, description="Processes that draw copies; by default one a core."
+    )
+    group_near_duplicates: bool = Field(
+        default=True, description="Keep images that look alike in one split; equal files always are."
+    )
+    copy_files: bool = Field(default=False, validation_alias="copy", description=_COPY)
+    unreadable_fraction: float = Field(default=0.05, ge=0, lt=1, description="Tolerated share of unreadable files.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        read_settings()  # sets the libraries' defaults
+        done = steps.split_tree(**self.model_dump(exclude={"copy_files"}), copy=self.copy_files)
+        print(done.folder)
 
 
 class Split(_Step):
@@ -200,6 +268,7 @@ class Affect(BaseSettings):
     check: CliSubCommand[Check]
     ingest: CliSubCommand[Ingest]
     relabel: CliSubCommand[Relabel]
+    datasplit: CliSubCommand[Datasplit]
     split: CliSubCommand[Split]
     augment: CliSubCommand[Augment]
     floor: CliSubCommand[Floor]

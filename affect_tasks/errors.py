@@ -17,6 +17,7 @@
     │   └── DivergedError       the loss is not finite
     ├── RegistryError           the tracking server or registry cannot be used
     │   └── NoChampionError     no model version carries the champion alias
+    ├── WorkerError             a process that draws copies was killed
     └── ServiceError            an embedded service cannot start (a port in use, say)
 
 Messages say the rule, what was received, and the remedy.
@@ -89,6 +90,10 @@ class RegistryError(AffectError):
 
 class NoChampionError(RegistryError):
     """No model version carries the champion alias."""
+
+
+class WorkerError(AffectError):
+    """A process that draws copies was killed."""
 
 
 class ServiceError(AffectError):

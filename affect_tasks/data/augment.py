@@ -2,45 +2,24 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
+from affect_tasks.data.balance import Copy, choose_copies
 from affect_tasks.data.decode import decode_image, encode_jpeg
 from affect_tasks.data.recipe import alter_image, build_recipe
 from affect_tasks.data.shards import ReadShard, iterate_images, pack_shards
 from affect_tasks.manifest import Manifest, build_manifest
 
 
-@dataclass(frozen=True)
-class Copy:
-    """One copy to make: of which image, and from which seed its changes are drawn."""
-
-    source_row: int
-    seed: int
-
-
 def plan_copies(manifest: Manifest, *, multiplier: float, seed: int, split: str = "train") -> tuple[Copy, ...]:
-    """Choose which images of a split get copies, so that all classes reach the same size.
-
-    Every class is filled up to `multiplier` times the largest class of the split. The copies of a class are
-    spread evenly over its images. Other splits are not touched.
-    """
-    train = np.flatnonzero(manifest.values("split") == split)
-    labels = manifest.values("label")[train].astype(str)
-    classes, counts = np.unique(labels, return_counts=True)
-    target = round(multiplier * counts.max())
-    image_ids = manifest.values("image_id")
-    copies: list[Copy] = []
-    for label in classes:
-        _, first = np.unique(image_ids[train[labels == label]].astype(str), return_index=True)
-        members = train[labels == label][first]
-        order = np.argsort([_draw_seed(seed, str(image_ids[row]), -1) for row in members], kind="stable")
-        missing = target - int((labels == label).sum())
-        for number in range(missing):
-            row = int(members[order[number % len(members)]])
-            copies.append(Copy(row, _draw_seed(seed, str(image_ids[row]), number // len(members))))
-    return tuple(copies)
+    """Choose which images of one split get copies, as `choose_copies` does; other splits are not touched."""
+    rows = np.flatnonzero(manifest.values("split") == split)
+    chosen = choose_copies(
+        manifest.values("label")[rows], manifest.values("image_id")[rows], multiplier=multiplier, seed=seed
+    )
+    return tuple(replace(copy, source_row=int(rows[copy.source_row])) for copy in chosen)
 
 
 def render_copies(
@@ -93,8 +72,3 @@ def render_copies(
         }
     )
     return manifest.append(rows)
-
-
-def _draw_seed(seed: int, image_id: str, number: int) -> int:
-    """Derive a copy's seed, 0 <= seed < 2**32, from the run's seed, its image and its number."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{image_id}:{number}".encode()).digest()[:4], "big")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from affect_tasks.data.decode import decode_image
 from affect_tasks.data.fingerprint import compute_fingerprint
-from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile, fold_label
+from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile, check_readable, fold_label
 from affect_tasks.data.shards import pack_shards
 from affect_tasks.errors import EmptyClassError, InputError, UnreadableImageError
 from affect_tasks.manifest import Manifest, build_manifest
@@ -66,7 +66,7 @@ def ingest_images(found: FoundFolder, write_shard: Callable[[bytes], str], *, un
                 yield image_id, data
 
     shard_of = {i: name for s in pack_shards(take()) for name in [write_shard(s.data)] for i in s.image_ids}
-    _check_readable(len(found.files), bad, unreadable_fraction)
+    check_readable(len(found.files), bad, tolerated=unreadable_fraction)
     _check_classes(found, bad, set(rows["label"]))
     count = len(sizes)
     columns = {
@@ -94,16 +94,6 @@ def _read(found: FoundFolder, file: FoundFile) -> bytes:
 
 def _find_origin(path: str) -> str:
     return re.split(r"[\d_\-. ]", Path(path).stem, maxsplit=1)[0] or "unnamed"
-
-
-def _check_readable(total: int, bad: list[SkippedFile], tolerated: float) -> None:
-    if len(bad) > tolerated * total:
-        examples = "; ".join(f"{file.path}: {file.reason}" for file in bad[:3])
-        msg = (
-            f"At most {tolerated:.0%} of the files may be unreadable; {len(bad)} of {total} are, such as {examples} "
-            "Replace them or raise `unreadable_fraction`."
-        )
-        raise InputError(msg)
 
 
 def _check_classes(found: FoundFolder, bad: list[SkippedFile], labels: set[str]) -> None:

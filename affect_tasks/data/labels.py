@@ -5,7 +5,7 @@ Its paths are names to look up among the images found; none is ever opened.
 
 import csv
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from affect_tasks.data.scan import fold_label
@@ -64,6 +64,35 @@ def parse_labels(
     if not labels:
         raise LabelsFileError(f"The labels file must have at least one row; {name} has none. Fill or remove it.")
     return LabelTable(labels, subjects)
+
+
+def rewrite_labels(data: bytes, places: Mapping[str, tuple[str, str]], *, name: str = "labels.csv") -> bytes:
+    """Write a labels file anew for images that have moved; further columns and the rows' order are kept.
+
+    Args:
+        data: A file that `parse_labels` accepts.
+        places: New path and label by old path. Rows of other paths are left out; images without a row get
+            one at the end, with nothing in the further columns.
+        name: How messages call the file.
+    """
+    rows = csv.reader(io.StringIO(_decode_text(data, name), newline=""), strict=True)
+    header = next(rows)
+    path_at, label_at = _find_column(header, PATH_COLUMN, name), _find_column(header, LABEL_COLUMN, name)
+    text = io.StringIO(newline="")
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(header)
+    unlisted = dict(places)
+    for row in rows:
+        path = _check_path(row[path_at], name) if row else ""
+        if path in places:
+            row[path_at], row[label_at] = places[path]
+            out.writerow(row)
+            unlisted.pop(path, None)
+    for path, label in unlisted.values():
+        row = [""] * len(header)
+        row[path_at], row[label_at] = path, label
+        out.writerow(row)
+    return text.getvalue().encode()
 
 
 def _decode_text(data: bytes, name: str) -> str:

@@ -28,7 +28,7 @@ from affect_tasks.data.recipe_document import MAX_BYTES, load_document, split_do
 from affect_tasks.errors import RecipeError
 
 # Stands for the default recipe in a step's key; to be changed whenever equal seeds draw other images.
-DEFAULT_RECIPE = "default-2"
+DEFAULT_RECIPE = "default-3"
 
 _FAULTS = (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError, Warning, cv2.error)
 

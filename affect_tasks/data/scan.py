@@ -1,16 +1,15 @@
 """Find the images of a folder and the class folder each lies in."""
 
 import os
-import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from affect_tasks.errors import EmptyClassError, NoImagesError
+from affect_tasks.errors import EmptyClassError, InputError, NoImagesError
 
-_IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_IMAGE_SUFFIXES = frozenset({"bmp", "jpeg", "jpg", "png", "tif", "tiff", "webp"})
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,18 @@ def scan_folder(folder: Path) -> FoundFolder:
     root = _find_root(folder)
     files: list[FoundFile] = []
     skipped: list[SkippedFile] = []
-    for class_folder in sorted(_list_class_folders(root)):
-        label = fold_label(class_folder.name)
+    for name in sorted(_list_class_folders(root)):
+        label = fold_label(name)
         listed = len(files) + len(skipped)
-        for entry in _walk(class_folder):
-            path = Path(entry.path).relative_to(root).as_posix()
-            reason = _find_reason_to_skip(entry)
+        folder_reason = "" if _is_folder_name(label) else "a class folder whose name is no label"
+        for path, entry in _walk(root / name, name):
+            reason = folder_reason or _find_reason_to_skip(entry)
             if reason:
                 skipped.append(SkippedFile(path, reason))
             else:
                 files.append(FoundFile(path, label))
         if len(files) + len(skipped) == listed:
-            skipped.append(SkippedFile(class_folder.name, "a class folder without files"))
+            skipped.append(SkippedFile(name, "a class folder without files"))
     _check_classes(folder, files)
     return FoundFolder(root, tuple(sorted(files, key=lambda f: f.path)), tuple(sorted(skipped, key=lambda s: s.path)))
 
@@ -71,6 +70,21 @@ def scan_folder(folder: Path) -> FoundFolder:
 def fold_label(name: str) -> str:
     """Fold a class name's case, Unicode form and outer spaces."""
     return unicodedata.normalize("NFC", name).strip().casefold()
+
+
+def check_readable(total: int, unreadable: Sequence[SkippedFile], *, tolerated: float) -> None:
+    """Refuse a folder of which more than the tolerated share is unreadable.
+
+    Raises:
+        InputError: With the numbers and three examples.
+    """
+    if len(unreadable) > tolerated * total:
+        examples = "; ".join(f"{file.path}: {file.reason}" for file in unreadable[:3])
+        msg = (
+            f"At most {tolerated:.0%} of the files may be unreadable; {len(unreadable)} of {total} are, such as "
+            f"{examples} Replace them or raise `unreadable_fraction`."
+        )
+        raise InputError(msg)
 
 
 def _find_root(folder: Path) -> Path:
@@ -81,20 +95,30 @@ def _find_root(folder: Path) -> Path:
     return train if train.is_dir() and not train.is_symlink() else folder
 
 
-def _list_class_folders(root: Path) -> Iterator[Path]:
+def _list_class_folders(root: Path) -> Iterator[str]:
     with os.scandir(root) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                yield Path(entry.path)
+                yield entry.name
 
 
-def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _is_folder_name(label: str) -> bool:
+    return label.isprintable() and not label.startswith(".") and bool(label)
+
+
+def _walk(folder: str | Path, place: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False) and Path(entry.name).suffix.lower() not in _IMAGE_SUFFIXES:
-                yield from _walk(Path(entry.path))
+            path = f"{place}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False) and not _has_image_suffix(entry.name):
+                yield from _walk(entry.path, path)
             else:
-                yield entry
+                yield path, entry
+
+
+def _has_image_suffix(name: str) -> bool:
+    stem, dot, suffix = name.rpartition(".")
+    return bool(stem and dot) and suffix.lower() in _IMAGE_SUFFIXES
 
 
 def _find_reason_to_skip(entry: os.DirEntry[str]) -> str:
@@ -102,9 +126,9 @@ def _find_reason_to_skip(entry: os.DirEntry[str]) -> str:
         return "hidden"
     if entry.is_symlink():
         return "a link, which may lead out of the folder"
-    if not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+    if not entry.is_file(follow_symlinks=False):
         return "not a plain file"
-    if Path(entry.name).suffix.lower() not in _IMAGE_SUFFIXES:
+    if not _has_image_suffix(entry.name):
         return "no image suffix"
     if not entry.name.isprintable():
         return "a name with control characters"
@@ -116,7 +140,7 @@ def _check_classes(folder: Path, files: list[FoundFile]) -> None:
     if not counts:
         msg = (
             f"There must be images in {folder}/<class>/ or {folder}/train/<class>/; found none "
-            f"({', '.join(sorted(_IMAGE_SUFFIXES))}). Check the folder."
+            f"(.{', .'.join(sorted(_IMAGE_SUFFIXES))}). Check the folder."
         )
         raise NoImagesError(msg)
     if len(counts) < 2:
