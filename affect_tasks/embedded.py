@@ -160,6 +160,8 @@ def _describe_airflow(settings: Settings, home: Path) -> dict[str, str]:
     if not secret.exists():
         _write_secret(secret, secrets.token_hex(64))
     return {
+        # `airflow standalone` looks its own command up there.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), read_process_environment().get("PATH", "")]),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).resolve().parent.parent / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -26,11 +26,11 @@ def test_without_an_output_the_folder_itself_is_split(faces):
         (["datasplit", "nowhere", "--train-split", "1.5"], "train_split"),
     ],
 )
-def test_a_faulty_command_is_one_message(arguments, words, tmp_path, monkeypatch):
+def test_a_faulty_command_is_one_message(arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("AFFECT_HOME", str(tmp_path))
     with pytest.raises(SystemExit) as caught:
         main(arguments)
-    assert words in str(caught.value)
+    assert words in f"{caught.value}{capsys.readouterr().err}"
 
 
 def test_every_option_of_datasplit_has_a_help_text():

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from affect_tasks import errors
-from affect_tasks.cli import Affect
+from affect_tasks.cli import Affect, Pipeline
 from affect_tasks.errors import AffectError
 from affect_tasks.params import RunParams, Section
 from affect_tasks.settings import Settings
@@ -54,13 +54,22 @@ def test_every_command_that_a_page_names_is_there():
         assert set(named) <= set(list_commands()), name_of(page)
 
 
+def list_options(commands, name):
+    field = commands.model_fields.get(f"{name}_", commands.model_fields.get(name.replace("-", "_")))
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+    return {
+        (option.validation_alias if isinstance(option.validation_alias, str) else key).replace("_", "-")
+        for kind in kinds
+        for key, option in kind.model_fields.items()
+    }
+
+
 def test_every_option_of_a_command_that_the_readme_shows_is_there():
     lines = re.findall(r"(?:`|/)affect ([a-z][a-z-]*)([^`\n]*)", README)
     for command, rest in lines:
-        model = get_args(
-            Affect.model_fields.get(f"{command}_", Affect.model_fields.get(command.replace("-", "_"))).annotation
-        )
-        fields = {name.replace("_", "-") for kind in model if kind is not type(None) for name in kind.model_fields}
+        fields = list_options(Affect, command)
+        for below in re.findall(r"(?<=[ |])(?:show|check|example)(?![\w-])", rest) if command == "pipeline" else ():
+            fields |= list_options(Pipeline, below)
         assert set(re.findall(r"--([a-z][a-z-]*)", rest)) - {"help"} <= fields, command
 
 

@@ -103,7 +103,7 @@ def add_noise(pixels: np.ndarray, noise: Noise) -> np.ndarray:
     flat = pixels.reshape(len(pixels), -1)
     values = np.empty(flat.shape, np.float32)
     cv2.setRNGSeed(noise.seed)
-    cv2.randn(values, 0.0, noise.deviation)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    cv2.randn(values, 0.0, noise.deviation)  # pyright: ignore[reportCallIssue, reportArgumentType] - stubs lack numbers
     # Whole levels, cut towards zero, as Albumentations adds them.
     return cv2.add(flat, values.astype(np.int16), dtype=cv2.CV_8U).reshape(pixels.shape)
 

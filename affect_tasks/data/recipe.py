@@ -129,7 +129,7 @@ def alter_image(pixels: np.ndarray, recipe: Recipe, *, seed: int) -> np.ndarray:
         return apply_changes(pixels, draw_changes(seed, pixel_count=pixels.shape[0] * pixels.shape[1]))
     # Not `set_random_seed`: it gives every transform a generator of its own from the one seed, so that all draw
     # the same numbers (whatever is mirrored is blurred, darkened and turned left too), and costs eight times this.
-    recipe.compose.set_random_state(np.random.default_rng(seed), random.Random(seed))  # noqa: S311 no secret
+    recipe.compose.set_random_state(np.random.default_rng(seed), random.Random(seed))  # noqa: S311 - no secret
     height, width = pixels.shape[:2]
     try:
         altered = recipe.compose(image=pixels)["image"]

@@ -14,9 +14,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
-from affect_tasks.data.recipe import Recipe, alter_image, build_recipe
 from affect_tasks.errors import UnreadableImageError, WorkerError
+
+if TYPE_CHECKING:  # a tree without copies is split without OpenCV, whose import takes longer
+    from affect_tasks.data.recipe import Recipe
 
 _BATCH = 48  # copies: about 10 ms of work and 300 kB of 96-pixel images
 _BATCHES_EACH = 3
@@ -51,7 +54,7 @@ def open_rendering(
     first = list(islice(batches, workers * _BATCHES_EACH))
     workers = min(workers, len(first))
     if workers <= 1:
-        recipe = build_recipe(pipeline_yaml)
+        recipe = _build_recipe(pipeline_yaml) if first else None
         yield (data for batch in chain(first, batches) for job in batch for data in _draw(job, recipe))
         return
     # Forking a process that has threads may deadlock; a server forks from a clean one instead.
@@ -63,6 +66,12 @@ def open_rendering(
         yield _collect(pool, batches, waiting)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _build_recipe(pipeline_yaml: bytes | None) -> "Recipe":
+    from affect_tasks.data.recipe import build_recipe
+
+    return build_recipe(pipeline_yaml)
 
 
 def count_cores() -> int:
@@ -99,7 +108,7 @@ def _collect(
         raise WorkerError(msg) from error
 
 
-_recipe: Recipe | None = None  # of this worker process
+_recipe: "Recipe | None" = None  # of this worker process
 
 
 def _start_worker(pipeline_yaml: bytes | None) -> None:
@@ -109,7 +118,7 @@ def _start_worker(pipeline_yaml: bytes | None) -> None:
     cv2.setNumThreads(1)
     # A worker does not notice by itself that its parent was killed.
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _recipe = build_recipe(pipeline_yaml)
+    _recipe = _build_recipe(pipeline_yaml)
 
 
 def _end_with_parent() -> None:
@@ -120,17 +129,20 @@ def _end_with_parent() -> None:
 
 
 def _draw_batch(jobs: Sequence[RenderJob]) -> list[bytes]:
-    return [data for job in jobs for data in _draw(job, _recipe or build_recipe(None))]
+    return [data for job in jobs for data in _draw(job, _recipe)]
 
 
-def _draw(job: RenderJob, recipe: Recipe) -> Iterator[bytes]:
+def _draw(job: RenderJob, recipe: "Recipe | None") -> Iterator[bytes]:
     from affect_tasks.data.decode import decode_image, encode_jpeg
     from affect_tasks.data.reading import read_file
+    from affect_tasks.data.recipe import alter_image
 
     try:
         pixels = decode_image(read_file(job.source) if isinstance(job.source, str) else job.source)
     except UnreadableImageError as error:
         name = job.source if isinstance(job.source, str) else "an image"
         raise UnreadableImageError(f"{name}: {error}") from error
+    if recipe is None:
+        raise RuntimeError("a worker draws before it has its recipe")
     for seed in job.seeds:
         yield encode_jpeg(alter_image(pixels, recipe, seed=seed))

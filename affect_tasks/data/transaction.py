@@ -149,10 +149,10 @@ def _check_free(target: Path) -> None:
         if target.exists() or target.is_symlink():
             raise _taken(target, "a file of that name")
         return
-    entries = sorted(os.scandir(target), key=lambda entry: entry.name)
-    empty_train = [e.name for e in entries] == ["train"] and entries[0].is_dir(follow_symlinks=False)
-    if entries and not (empty_train and not any(os.scandir(entries[0]))):
-        raise _taken(target, f"{entries[0].name!r}")
+    names = sorted(path.name for path in target.iterdir())
+    train = target / "train"
+    if names and not (names == ["train"] and train.is_dir() and not train.is_symlink() and not list(train.iterdir())):
+        raise _taken(target, f"{names[0]!r}")
 
 
 def _make_staging(target: Path, stack: ExitStack) -> Path:
@@ -175,8 +175,8 @@ def _publish(staging: Path, target: Path, *, in_place: bool) -> None:
     flush_entry(staging)
     try:
         if target.is_dir():
-            for entry in os.scandir(target):
-                Path(entry.path).rmdir()
+            for inner in target.iterdir():
+                inner.rmdir()
         # Replaces an empty folder in one step, and refuses one that another run has filled.
         staging.rename(target)
     except (FileExistsError, NotADirectoryError) as error:

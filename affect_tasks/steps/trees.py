@@ -5,16 +5,15 @@ tool reads. Nothing is lost on the way: images in = images out + images reported
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from affect_tasks.data.export import Collision, TreeFile, dump_csv, list_reports, list_rest, place_images, write_tree
+from affect_tasks.data.export import TreeFile, dump_csv, list_reports, list_rest, place_images, write_tree
 from affect_tasks.data.labels import parse_labels, rewrite_labels
 from affect_tasks.data.reading import digest_file, read_file, read_images
-from affect_tasks.data.recipe import load_recipe, read_recipe
 from affect_tasks.data.relabel import choose_labels
 from affect_tasks.data.render import RenderJob, count_cores, open_rendering
 from affect_tasks.data.scan import FoundFile, FoundFolder, SkippedFile, check_readable, scan_folder
@@ -30,36 +29,12 @@ from affect_tasks.data.tree import (
 from affect_tasks.errors import InputError, LabelsFileError, UnreadableImageError
 from affect_tasks.params import RunParams
 from affect_tasks.progress import track
+from affect_tasks.steps.tree_results import RelabelledTree, SplitTree, report_aside, report_split
 
 log = logging.getLogger(__name__)
 
 _SPLITS = ("train", "validation", "test")
 _COPY_COLUMN = "copy_of"
-
-
-@dataclass(frozen=True)
-class RelabelledTree:
-    """A relabelled tree, and what happened on the way."""
-
-    folder: Path
-    images: int
-    changed: int
-    unlisted: int
-    missing: int
-    collisions: tuple[Collision, ...]
-    skipped: tuple[SkippedFile, ...]
-
-
-@dataclass(frozen=True)
-class SplitTree:
-    """A split tree: its images (copies among them) by split and label, and what happened on the way."""
-
-    folder: Path
-    images: Mapping[str, Mapping[str, int]]
-    copies: Mapping[str, int]
-    collisions: tuple[Collision, ...]
-    quarantined: tuple[SkippedFile, ...]
-    contradictions: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -117,7 +92,7 @@ def relabel_tree(
     log.info("relabel: %d images, %d labels changed, in %s", done.images, done.changed, done.folder)
     if done.unlisted or done.missing:
         log.warning("relabel: %d images not listed, %d rows without image", done.unlisted, done.missing)
-    _warn("relabel", done.collisions, done.skipped)
+    report_aside("relabel", done.collisions, done.skipped)
     return done
 
 
@@ -171,9 +146,7 @@ def split_tree(
     check_choices(train_split, validation_split, global_multiplier, (label_col, filename_col, _COPY_COLUMN))
     path, in_place = path.expanduser(), output_path is None
     folder = path if output_path is None else output_path.expanduser()
-    recipe = read_recipe(pipeline_yaml) if pipeline_yaml else None
-    if recipe is not None:
-        load_recipe(recipe)
+    recipe = _read_recipe(pipeline_yaml) if pipeline_yaml else None
     with stage_folder(folder, in_place=in_place) as staging:
         found = scan_folder(path)
         check_unsplit(path) if in_place else check_apart(folder, found)
@@ -196,7 +169,7 @@ def split_tree(
             write_tree(staging, list_rest(path, found, taken=images.paths), copy=False)
     contradictions = find_contradictions(images.paths, images.labels, groups)
     done = SplitTree(folder, plan.count_images(), plan.count_copies(), plan.collisions, aside, contradictions)
-    _report_split(done)
+    report_split(done)
     return done
 
 
@@ -268,37 +241,16 @@ def _list_csvs(plan: TreePlan, columns: tuple[str, str]) -> Iterator[TreeFile]:
             yield f"{split}.csv", dump_csv((*columns, _COPY_COLUMN), plan.list_rows(split))
 
 
+def _read_recipe(path: Path) -> bytes:
+    from affect_tasks.data.recipe import load_recipe, read_recipe
+
+    data = read_recipe(path.expanduser())
+    load_recipe(data)  # its faults are told before any work
+    return data
+
+
 def _read_bytes(path: Path, fault: type[InputError], what: str) -> bytes:
     try:
         return path.expanduser().read_bytes()
     except OSError as error:
         raise fault(f"The {what} must be a readable file; {path}: {error.strerror}. Correct its path.") from error
-
-
-def _report_split(done: SplitTree) -> None:
-    for split, counts in done.images.items():
-        log.info(
-            "datasplit: %s %d images, %d of them copies: %s",
-            split,
-            sum(counts.values()),
-            done.copies.get(split, 0),
-            ", ".join(f"{label} {count}" for label, count in sorted(counts.items())),
-        )
-    if altered := done.copies.get("test", 0):
-        log.warning(
-            "datasplit: the test split is balanced with %d altered copies; scores on it are of those too", altered
-        )
-    for paths in done.contradictions[:10]:
-        log.warning("datasplit: equal images carry different labels: %s", ", ".join(paths))
-    _warn("datasplit", done.collisions, done.quarantined)
-
-
-def _warn(step: str, collisions: Sequence[Collision], aside: Sequence[SkippedFile]) -> None:
-    for collision in collisions[:3]:
-        log.warning("%s: %s wanted the name %s and is %s", step, collision.source, collision.wanted, collision.given)
-    if len(collisions) > 3:
-        log.warning("%s: all %d equal names are in %s-collisions.csv", step, len(collisions), step)
-    for file in aside[:10]:
-        log.warning("%s: set aside %s: %s", step, file.path, file.reason)
-    if len(aside) > 10:
-        log.warning("%s: all %d files set aside are in %s-quarantine.csv", step, len(aside), step)

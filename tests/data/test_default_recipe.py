@@ -102,7 +102,7 @@ def test_motion_kernels_are_those_of_albumentations():
     for _ in range(500):
         size, degrees, bias = int(rng.choice([3, 5, 7])), rng.uniform(0, 360), rng.uniform(-1, 1)
         shift = tuple(rng.uniform(-1, 1, 2))
-        theirs = create_motion_kernel(size, degrees, bias, True, Shift(shift))  # type: ignore[arg-type]
+        theirs = create_motion_kernel(size, degrees, bias, True, Shift(shift))  # type: ignore[arg-type] - a stand-in
         assert np.allclose(build_motion_kernel(size, degrees=degrees, bias=bias, shift=shift), theirs / theirs.sum())
 
 

@@ -91,7 +91,7 @@ def test_the_default_recipe_is_told_from_an_edited_one(face):
 
 
 def test_a_recipe_goes_to_other_processes_as_its_bytes(face):
-    description = pickle.loads(pickle.dumps(save(albumentations.Compose([albumentations.GaussNoise(p=1)]))))  # noqa: S301
+    description = pickle.loads(pickle.dumps(save(albumentations.Compose([albumentations.GaussNoise(p=1)]))))  # noqa: S301 - our own bytes
     images = [alter_image(face, build_recipe(description), seed=5) for _ in range(2)]
     assert np.array_equal(*images)
 
