@@ -15,6 +15,8 @@ from affect_tasks.settings import Settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# Without it the UI takes the experiment for one of language models.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 EXPERIMENT = "affect"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -223,7 +225,7 @@ def open_registry(settings: Settings) -> Registry:
         if experiment is not None:
             return Registry(client, experiment.experiment_id)
         location = settings.artifact_folder.as_uri() if embedded else None
-        return Registry(client, client.create_experiment(EXPERIMENT, artifact_location=location))
+        return Registry(client, client.create_experiment(EXPERIMENT, artifact_location=location, tags=_KIND))
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise _unreachable(error) from error
 
