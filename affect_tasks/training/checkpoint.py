@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from affect_tasks.errors import StorageError
+
 log = logging.getLogger(__name__)
 
 _KEPT = 2
@@ -77,7 +79,11 @@ def find_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def save_whole(path: Path, save: Callable[[Path], None]) -> str:
-    """Write a file aside, flush it, rename it and flush its folder; return the file's sha256."""
+    """Write a file aside, flush it, rename it and flush its folder; return the file's sha256.
+
+    Raises:
+        StorageError: It cannot be written; the file that was there before is unchanged.
+    """
     # Keras takes the format from the suffix, so it stays.
     aside = path.with_name(f".aside-{os.getpid()}-{path.name}")
     try:
@@ -86,6 +92,12 @@ def save_whole(path: Path, save: Callable[[Path], None]) -> str:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
         aside.replace(path)
+    except OSError as error:
+        msg = (
+            f"A checkpoint must find room; {path.name} in {path.parent}: {error.strerror or error}. Free space, then "
+            "run again: training goes on from the checkpoint before."
+        )
+        raise StorageError(msg) from error
     finally:
         aside.unlink(missing_ok=True)
     descriptor = os.open(path.parent, os.O_RDONLY)
