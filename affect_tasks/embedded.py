@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from affect_tasks.embedded_runs import DAG_ID, end_abandoned_runs, lock_demo
 from affect_tasks.errors import ServiceError
 from affect_tasks.params import RunParams
 from affect_tasks.records import name_outcome
@@ -23,7 +24,6 @@ from affect_tasks.report import read_outcome
 from affect_tasks.settings import Settings, read_process_environment
 from affect_tasks.storage import open_storage
 
-DAG_ID = "train_affect"
 LOOPBACK = "127.0.0.1"
 _LOGIN = "admin"
 _START_SECONDS = 180
@@ -40,13 +40,21 @@ def run_demo(params: RunParams, *, settings: Settings) -> None:
     """
     started = time.monotonic()
     environment = prepare_airflow(settings)
+    home = settings.folder / "airflow"
     if params.data == "demo":
         print(f"Drawn faces: {settings.demo_folder}", flush=True)
     conf = {**params.model_dump(), "data": _make_absolute(params.data)}
     began = datetime.now(UTC)
     command = [_find_command("airflow"), "dags", "test", DAG_ID, "--conf", json.dumps(conf)]
     log = settings.folder / "logs" / f"{began:%Y%m%d-%H%M%S}.log"
-    status, name = _follow(command, environment, log)
+    with lock_demo(home) as lock:
+        if lock is None:
+            raise ServiceError(
+                f"One demo at a time may run in a home; another is running in {settings.folder}. Wait for its end, or "
+                "set AFFECT_HOME to another folder."
+            )
+        end_abandoned_runs(home)
+        status, name = _follow(command, environment, log, lock=lock)
     outcome = name_outcome(name)
     if status != 0 or not open_storage(settings).exists(outcome):
         raise ServiceError(
@@ -76,6 +84,10 @@ def serve_uis(*, settings: Settings) -> None:
     ):
         check_port(port, variable=variable)
     environment = prepare_airflow(settings)
+    home = settings.folder / "airflow"
+    with lock_demo(home) as lock:
+        if lock is not None:
+            end_abandoned_runs(home)
     (settings.folder / "mlflow").mkdir(parents=True, exist_ok=True)
     logs = settings.folder / "logs"
     logs.mkdir(exist_ok=True)
@@ -203,7 +215,7 @@ def _find_command(name: str) -> str:
     return found
 
 
-def _follow(command: Sequence[str], environment: dict[str, str], log: Path) -> tuple[int, str]:
+def _follow(command: Sequence[str], environment: dict[str, str], log: Path, *, lock: int) -> tuple[int, str]:
     """Run a command, keep all it says in a file and show the lines that are for people.
 
     Returns:
@@ -218,6 +230,7 @@ def _follow(command: Sequence[str], environment: dict[str, str], log: Path) -> t
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        pass_fds=(lock,),
     )
     with child, log.open("w") as file:
         for line in child.stdout or ():

@@ -37,7 +37,8 @@ ARROWS = {
     "steps": "errors params manifest data networks training evaluation promotion settings storage registry records "
     "progress",
     "report": "errors params data training evaluation settings storage registry records",
-    "embedded": "errors params settings storage records report",
+    "embedded_runs": "",
+    "embedded": "errors params settings storage records report embedded_runs",
     "pipeline_commands": "errors data settings",
     "step_commands": "errors params settings steps",
     "cli": "errors params data settings steps report embedded pipeline_commands step_commands",
