@@ -100,7 +100,9 @@ def serve_uis(*, settings: Settings) -> None:
         "airflow": [_find_command("airflow"), "standalone"],
     }  # fmt: skip
     children: list[subprocess.Popen[bytes]] = []
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A shell that starts it in the background lets it ignore Ctrl-C's signal.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         for name, command in services.items():
             with (logs / f"{name}.log").open("ab") as log:
@@ -189,6 +191,8 @@ def _describe_airflow(settings: Settings, home: Path) -> dict[str, str]:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         "AFFECT_HOME": str(settings.folder),
         "AFFECT_MLFLOW_PORT": str(settings.mlflow_port),
+        # Its jobs, judges of language models, would be seven more processes.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
 
 
