@@ -16,7 +16,7 @@
 | seed | for a copy: the seed its changes were drawn from; -1 otherwise |
 | shard | blob that holds the image's bytes |
 
-In memory a row takes about 400 bytes: the texts themselves, without an object for each. In a file, about 150.
+In memory a row takes about 370 bytes: the texts themselves, without an object for each. In a file, about 110.
 """
 
 import hashlib
