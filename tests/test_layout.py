@@ -41,7 +41,10 @@ ARROWS = {
     "embedded": "errors params settings storage records report embedded_runs",
     "pipeline_commands": "errors data settings",
     "step_commands": "errors params settings steps",
-    "cli": "errors params data settings steps report embedded pipeline_commands step_commands",
+    "store_setup": "errors settings storage",
+    "store_check": "errors settings storage",
+    "store_commands": "errors settings store_setup store_check",
+    "cli": "errors params data settings steps report embedded pipeline_commands step_commands store_commands",
     "dags": "errors form settings steps",
 }
 
@@ -51,6 +54,7 @@ DOORS = {
     "mlflow": {"registry.py"},
     "boto3": {"storage.py"},
     "botocore": {"storage.py"},
+    "minio": {"store_setup.py"},
     "albumentations": {"data/recipe.py"},
     "airflow": set(),
 }
