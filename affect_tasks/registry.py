@@ -199,14 +199,13 @@ class Registry:
             model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
         with mlflow.start_run(run_id=run_id):
             # Given requirements save the half minute in which MLflow would infer them by running the model.
-            logged = log_model(
+            return log_model(
                 model,
                 name="model",
                 signature=signature,
                 pip_requirements=[f"keras=={keras.__version__}", "tensorflow", f"numpy=={np.__version__}"],
                 metadata={"labels": list(class_names), "side_px": side_px},
             )
-        return logged
 
 
 def open_registry(settings: Settings) -> Registry:

@@ -1,6 +1,5 @@
 """On a store in this process; `make test-services` checks a real one."""
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -8,6 +7,7 @@ from affect_tasks import store_check
 from affect_tasks.cli import main
 from affect_tasks.errors import SettingsError
 from affect_tasks.settings import read_settings
+from affect_tasks.storage import connect_s3
 from affect_tasks.store_check import POINTS, check_store
 
 
@@ -16,8 +16,10 @@ def store(monkeypatch):
     monkeypatch.setenv("AFFECT_STORAGE_URL", "s3://bucket/prefix")
     monkeypatch.setenv("AFFECT_S3_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AFFECT_S3_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t")
+        client = connect_s3(read_settings(), None, None)
         client.create_bucket(Bucket="bucket")
         yield client
 

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -55,8 +57,10 @@ class Stack:
         self._start_s3()
         self._start_redis()
         self._start_postgres()
-        prepared = self._run([BIN / "affect", "prepare-store"], {**self.describe_package("setup"), **self._admin()})
-        assert "bucket" in prepared
+        self.prepare_store()
+
+    def prepare_store(self) -> str:
+        return self._run([BIN / "affect", "prepare-store"], {**self.describe_package("setup"), **self._admin()})
 
     def _start_s3(self) -> None:
         data = self._make_folder("s3")
@@ -167,6 +171,10 @@ class Stack:
         hostname = ["--celery-hostname", f"{name}@{LOOPBACK}"]
         return self.launch(f"worker-{name}", [BIN / "airflow", *command, *hostname], self.describe_worker(name))
 
+    def forget_logs(self, name: str) -> None:
+        """Remove a worker's own copies of its logs, which die with its disk."""
+        shutil.rmtree(self.folder / f"airflow-{name}" / "logs")
+
     def describe_airflow(self, name: str) -> dict[str, str]:
         return {
             **self.describe_worker(name),
@@ -244,8 +252,6 @@ class Stack:
         return wait_until(f"{name}{path}", probe, seconds=seconds, servers=list(self.servers.values()))
 
     def _run(self, command: list[str | Path], environment: dict[str, str], user: str | None = None) -> str:
-        import subprocess
-
         done = subprocess.run(
             [str(word) for word in command],
             env={**_inherit(), **environment},
