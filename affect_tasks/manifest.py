@@ -116,9 +116,9 @@ class Manifest:
         """Return one split's rows."""
         return self.select(self.values("split") == split)
 
-    def append(self, other: "Manifest") -> "Manifest":
-        """Return both manifests' rows, these first."""
-        return Manifest(pa.concat_tables([self.table, other.table]).combine_chunks())
+    def append(self, *others: "Manifest") -> "Manifest":
+        """Return all manifests' rows, these first."""
+        return Manifest(pa.concat_tables([self.table, *(other.table for other in others)]).combine_chunks())
 
 
 def build_manifest(columns: Mapping[str, Sequence[str] | Sequence[int] | np.ndarray]) -> Manifest:
