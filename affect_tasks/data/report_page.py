@@ -19,7 +19,7 @@ def build_report(
     facts: Mapping[str, str],
     quarantined: Sequence[SkippedFile],
     contradictions: Sequence[Contradiction],
-    samples: Mapping[str, Sequence[str]],
+    samples: Mapping[str, Sequence[Sequence[str]]],
     thumbnails: Mapping[str, bytes],
 ) -> bytes:
     """Write the page.
@@ -29,7 +29,7 @@ def build_report(
         facts: What else to say at the top: names and values.
         quarantined: Files set aside, each with its reason.
         contradictions: Groups of duplicates with several labels.
-        samples: By label, image_ids of an original and its altered copies, as `choose_samples` chose them.
+        samples: By label, image_ids of originals, each with some altered copies, as `choose_samples` chose them.
         thumbnails: By image_id, JPEG files; an image without one is shown by its name alone.
 
     Returns:

@@ -87,20 +87,23 @@ def summarize_dataset(manifest: Manifest) -> DatasetSummary:
     )
 
 
-def choose_samples(manifest: Manifest, *, copies_each: int = 4, most_classes: int = 20) -> dict[str, tuple[str, ...]]:
-    """Choose an image of each class that has altered copies, and some of them.
+def choose_samples(
+    manifest: Manifest, *, originals_each: int = 3, copies_each: int = 2, most_classes: int = 20
+) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Choose some images of each class that have altered copies, those with most copies first.
 
     Returns:
-        By label, for the first classes: the image_id of an original, then those of copies.
+        By label, for the first classes: the image_id of an original, then those of some of its copies.
     """
-    labels, sources = manifest.values("label"), manifest.values("source_id")
-    image_ids = manifest.values("image_id")
-    chosen: dict[str, tuple[str, ...]] = {}
+    labels, sources, image_ids = (manifest.values(name) for name in ("label", "source_id", "image_id"))
+    chosen: dict[str, tuple[tuple[str, ...], ...]] = {}
     for label in manifest.class_names[:most_classes]:
-        rows = np.flatnonzero((labels == label) & (sources != ""))
-        if rows.size:
-            source = Counter(sources[rows].tolist()).most_common(1)[0][0]
-            chosen[label] = (source, *image_ids[rows[sources[rows] == source]][:copies_each].tolist())
+        copies_of: dict[str, list[str]] = {}
+        for row in np.flatnonzero((labels == label) & (sources != "")):
+            copies_of.setdefault(sources[row], []).append(image_ids[row])
+        ranked = _rank(Counter({source: len(copies) for source, copies in copies_of.items()}))[:originals_each]
+        if ranked:
+            chosen[label] = tuple((source, *copies_of[source][:copies_each]) for source, _ in ranked)
     return chosen
 
 

@@ -95,7 +95,7 @@ def _build_page(
     summary = summarize_dataset(manifest)
     samples = choose_samples(manifest)
     shown = {image_id for group in summary.groups for image_id in group.image_ids[:_FACES_A_GROUP]}
-    shown.update(image_id for chosen in samples.values() for image_id in chosen)
+    shown.update(image_id for chosen in samples.values() for family in chosen for image_id in family)
     return build_report(
         summary,
         facts=facts,
