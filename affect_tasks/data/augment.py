@@ -12,7 +12,7 @@ from affect_tasks.data.balance import Copy, choose_copies
 from affect_tasks.data.decode import read_header
 from affect_tasks.data.render import RenderJob, open_rendering
 from affect_tasks.data.shards import ReadShard, iterate_images, pack_shards
-from affect_tasks.manifest import Manifest, build_manifest
+from affect_tasks.manifest import Manifest
 
 # About two seconds of one core for 96-pixel images. Never dependent on the number of workers: the parts decide which
 # copies share a shard.
@@ -108,16 +108,17 @@ def _store_part(
             yield ids[-1], file
 
     shard_of = {i: name for s in pack_shards(take()) for name in [write_shard(s.data)] for i in s.image_ids}
-    sources = np.fromiter(map(attrgetter("source_row"), part), dtype=np.int64, count=len(part))
-    inherited = {name: manifest.values(name)[sources] for name in ("label", "folder_label", "origin", "group", "split")}
-    return build_manifest(
+    originals = manifest.take(np.fromiter(map(attrgetter("source_row"), part), dtype=np.int64, count=len(part)))
+    empty = [""] * len(part)
+    return originals.replace(
         {
-            **inherited,
             "image_id": ids,
-            "path": [""] * len(part),
+            "path": empty,
             "width": [width for width, _ in sizes],
             "height": [height for _, height in sizes],
-            "source_id": manifest.values("image_id")[sources],
+            "subject": empty,
+            "fingerprint": empty,
+            "source_id": originals.values("image_id"),
             "seed": [copy.seed for copy in part],
             "shard": [shard_of[image_id] for image_id in ids],
         }
