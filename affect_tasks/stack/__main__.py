@@ -38,7 +38,9 @@ def _run(options: argparse.Namespace) -> None:
         return clean_stack(stack, input("Type `remove` to go on: "))
     if options.command == "doctor":
         return show_stack(stack, timing=options.timing)
-    arguments = ["logs", "--follow", "--tail", "100", *options.services] if options.command == "logs" else ["ps", "--all"]
+    arguments = (
+        ["logs", "--follow", "--tail", "100", *options.services] if options.command == "logs" else ["ps", "--all"]
+    )
     sys.exit(stack.compose(*arguments).returncode)
 
 

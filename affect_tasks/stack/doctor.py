@@ -16,7 +16,12 @@ def show_stack(stack: Stack, *, timing: bool = False) -> None:
     """Print the screen."""
     containers = stack.list_containers()
     print(_title("Versions"), *_list_versions(stack), sep="\n")
-    print(_title("Health"), *(_describe(one) for one in containers), *([] if containers else ["  nothing runs: make up"]), sep="\n")
+    print(
+        _title("Health"),
+        *(_describe(one) for one in containers),
+        *([] if containers else ["  nothing runs: make up"]),
+        sep="\n",
+    )
     print(_title("Devices"), *_list_devices(), sep="\n")
     print(_title("Exposure"), *list_exposure(containers), _describe_secret_file(stack), sep="\n")
     print(_title("Disk"), *_list_disk(stack), sep="\n")

@@ -60,7 +60,9 @@ def read_token(path: Path) -> dict[str, str]:
     values = read_values(path.read_text(encoding="utf-8"))
     missing = [name for name in WORKER_SECRETS if not values.get(name)]
     if missing:
-        raise SettingsError(f"A token holds all of a worker's secrets; {path} lacks {', '.join(missing)}. Copy it anew.")
+        raise SettingsError(
+            f"A token holds all of a worker's secrets; {path} lacks {', '.join(missing)}. Copy it anew."
+        )
     return values
 
 

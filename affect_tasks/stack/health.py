@@ -15,13 +15,15 @@ _ADDRESSES = {
     "dag_processor": "http://airflow-api:8080/api/v2/monitor/health",
     "triggerer": "http://airflow-api:8080/api/v2/monitor/health",
 }
-_PARTS = {"api": "metadatabase"}
+# What the API server says of each; the scheduler says all by its status, 200 or 503.
+_PARTS = {"api": "metadatabase", "dag_processor": "dag_processor", "triggerer": "triggerer"}
 
 
 def is_healthy(name: str, answer: str) -> bool:
-    """Tell from the answer in JSON whether the service is well."""
-    part = json.loads(answer).get(_PARTS.get(name, name)) or {}
-    return part.get("status") == "healthy"
+    """Tell from the body of an answer whether the service is well."""
+    if name not in _PARTS:
+        return True
+    return (json.loads(answer).get(_PARTS[name]) or {}).get("status") == "healthy"
 
 
 def main(name: str) -> int:

@@ -138,7 +138,17 @@ def write_token(values: Mapping[str, str], path: Path) -> None:
     kept = {name: values[name] for name in WORKER_SECRETS}
     ports = {name: values[name] for name in _SHARED_SETTINGS if name in values}
     lines = "".join(f"{name}={value}\n" for name, value in {**kept, **ports}.items())
-    write_private(path, f"# What a GPU worker on another machine needs: `make gpu-worker ADDRESS=… TOKEN=this file`.\n{lines}")
+    write_private(
+        path, f"# What a GPU worker on another machine needs: `make gpu-worker ADDRESS=… TOKEN=this file`.\n{lines}"
+    )
 
 
-_SHARED_SETTINGS = ("AIRFLOW_PORT", "BROKER_PORT", "MLFLOW_PORT", "S3_BUCKET", "S3_ENDPOINT_URL", "S3_PORT", "S3_REGION")
+_SHARED_SETTINGS = (
+    "AIRFLOW_PORT",
+    "BROKER_PORT",
+    "MLFLOW_PORT",
+    "S3_BUCKET",
+    "S3_ENDPOINT_URL",
+    "S3_PORT",
+    "S3_REGION",
+)
