@@ -43,6 +43,13 @@ class Settings(BaseSettings):
         description="Where the MLflow server keeps artifacts, `s3://bucket/prefix`; `affect prepare-store` reads it.",
     )
     tracking_uri: str = Field(default="", description="MLflow's address. Empty: SQLite in the home.")
+    notify_emails: str = Field(
+        default="",
+        description="Who gets a mail when a run fails, separated by commas, by Airflow's connection `smtp_default`.",
+    )
+    notify_slack: bool = Field(
+        default=False, description="A message to the webhook of Airflow's connection `slack_default` when a run fails."
+    )
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of the Airflow UI, embedded mode.")
     mlflow_port: int = Field(default=5000, ge=1, le=65535, description="Port of the MLflow UI, embedded mode.")
 

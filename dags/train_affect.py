@@ -18,6 +18,7 @@ Each run is a parent run in MLflow's experiment `affect`; `decision/decision.md`
 
 from datetime import timedelta
 
+from affect_notices import build_notices
 from airflow.sdk import Param, dag, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -52,6 +53,7 @@ def build_task(step: str):
     max_active_runs=4,
     params={name: Param(**field) for name, field in build_form_fields().items()},
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
+    on_failure_callback=build_notices(),
     doc_md=__doc__,
 )
 def train_affect():

@@ -93,7 +93,7 @@ def start_stack(stack: Stack) -> None:
     ports = list_ports(stack.values, profiles)
     _check_ports(stack, ports)
     ensure_images(list_images(stack.values, COMPOSE_FILE.read_text(encoding="utf-8"), profiles))
-    _prepare_data_folder(stack)
+    _prepare_folders(stack)
     print("Building the images; the first time takes some minutes ...", flush=True)
     if stack.compose("build", "--quiet").returncode:
         raise ServiceError("The images must be built; the lines above say what failed. Mend it and run it again.")
@@ -176,7 +176,9 @@ def _check_ports(stack: Stack, ports: Mapping[str, int]) -> None:
         )
 
 
-def _prepare_data_folder(stack: Stack) -> None:
+def _prepare_folders(stack: Stack) -> None:
+    # A container's user reads it, whatever the umask of the checkout was.
+    COMPOSE_FILE.with_name("database-init.sh").chmod(0o755)
     # Docker would make it itself, as root.
     folder = COMPOSE_FILE.parent / (stack.values.get("DATA_FOLDER") or ROOT / "data")
     folder.mkdir(parents=True, exist_ok=True)
