@@ -83,7 +83,7 @@ class FileStorage:
 
     @contextmanager
     def _write_aside(self, path: Path, data: bytes) -> Generator[Path]:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         aside = path.with_name(f".aside-{uuid.uuid4().hex}")
         try:
             with aside.open("xb") as file:
@@ -204,6 +204,14 @@ def read_blob(storage: Storage, name: str) -> bytes:
 def has_blob(storage: Storage, name: str) -> bool:
     """Tell whether a blob is there, without reading it."""
     return storage.exists(_blob_key(name))
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its parents where they are missing, each flushed into the one above it."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

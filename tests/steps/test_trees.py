@@ -245,21 +245,6 @@ def test_links_pipes_and_folders_called_like_images_are_skipped_with_a_reason(fa
     assert (faces / "quarantine" / "sad" / "pipe.jpg").is_fifo()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("a small file system can be mounted by root alone")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
 @pytest.mark.parametrize("choices", [{}, {"balance_train": True, "global_multiplier": 20, "workers": 2}])
 def test_a_full_disk_is_a_named_error_and_leaves_the_older_tree_alone(faces, small_disk, choices):
     older = small_disk / "older"
