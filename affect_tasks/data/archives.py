@@ -121,7 +121,7 @@ class ArchiveReader:
                     raise self._refuse(f"{_quote(member.name)}, {fault}")
                 if member.is_folder:
                     continue
-                if has_image_suffix(path.rpartition("/")[2]) or path.lower().endswith(".csv"):
+                if is_wanted(path):
                     yield path, self._read_file(member)
                 else:
                     self.left_out += 1
@@ -181,6 +181,11 @@ class ArchiveReader:
 def is_archive(name: str) -> bool:
     """Tell by a name's suffix whether it is an archive's."""
     return name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def is_wanted(path: str) -> bool:
+    """Tell by its suffix whether a file may be an image or a labels file."""
+    return has_image_suffix(path.rpartition("/")[2]) or path.lower().endswith(".csv")
 
 
 def find_name_fault(name: str) -> str:

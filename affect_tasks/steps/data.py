@@ -16,9 +16,10 @@ from affect_tasks.data.scan import scan_folder
 from affect_tasks.data.split import split_images
 from affect_tasks.errors import InputError, LabelsFileError
 from affect_tasks.manifest import SPLITS, Manifest, dump_manifest, load_manifest
-from affect_tasks.params import DEMO_DATA, RunParams, read_params
+from affect_tasks.params import RunParams, read_params
 from affect_tasks.records import DatasetRecord, Job, RunRecord, open_job
 from affect_tasks.settings import Settings
+from affect_tasks.sources import open_source
 from affect_tasks.steps.grouping import group_images, name_subjects, read_table
 from affect_tasks.storage import open_storage, read_blob, write_blob
 
@@ -43,7 +44,7 @@ def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str
 
     params = read_params(values)
     storage = open_storage(settings)
-    folder = _find_images(params, settings)
+    folder = open_source(params.data, settings=settings)
     found = scan_folder(folder)
     labels = _read_labels(params, folder)
     table = read_table(labels, {file.folder_label for file in found.files}, params.group_column)
@@ -63,7 +64,7 @@ def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str
 def ingest(run: str, *, settings: Settings) -> str:
     """Read every image once and store the bytes in shards; unreadable files are set aside and listed."""
     job = open_job(run, settings)
-    folder = _find_images(job.params, settings)
+    folder = open_source(job.params.data, settings=settings)
     found = scan_folder(folder)
     labels = _read_labels(job.params, folder)
     digest = hashlib.sha256(json.dumps(hash_files(found)).encode()).hexdigest()
@@ -206,14 +207,6 @@ def _store_dataset(
         altered_test=manifest.has_altered_test,
         class_names=manifest.class_names,
     )
-
-
-def _find_images(params: RunParams, settings: Settings) -> Path:
-    if params.data != DEMO_DATA:
-        return Path(params.data).expanduser()
-    from affect_tasks.data.faces import write_demo_faces
-
-    return write_demo_faces(settings.demo_folder).folder
 
 
 def _read_recipe(params: RunParams) -> bytes | None:
