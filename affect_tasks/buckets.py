@@ -121,28 +121,31 @@ def _is_whole(place: Path, item: BucketObject) -> bool:
 
 def _fill(file: IO[bytes], item: BucketObject, client: Any) -> None:
     """Append what a file lacks of an object; a connection that breaks off is opened again."""
-    from botocore.exceptions import BotoCoreError, FlexibleChecksumError
+    from botocore.exceptions import (
+        FlexibleChecksumError,
+        IncompleteReadError,
+        ReadTimeoutError,
+        ResponseStreamingError,
+    )
 
-    for wait in (0, *_WAITS_SECONDS):
-        time.sleep(wait)
+    for wait in (*_WAITS_SECONDS, 0):
         have = file.seek(0, os.SEEK_END)
         if have > item.size:
             have = file.truncate(0)
-        if have == item.size:
-            return
         # Only a whole answer is checked against the object's checksum.
         span = {"Range": f"bytes={have}-"} if have else {}
-        body = client.get_object(Bucket=item.bucket, Key=item.key, IfMatch=item.etag, **span)["Body"]
         try:
-            for piece in body.iter_chunks(_PIECE):
-                file.write(piece)
-            file.flush()
+            if have < item.size:
+                answer = client.get_object(Bucket=item.bucket, Key=item.key, IfMatch=item.etag, **span)
+                for piece in answer["Body"].iter_chunks(_PIECE):
+                    file.write(piece)
+            return
         except FlexibleChecksumError:
             file.truncate(0)
-        except BotoCoreError as error:
+        except (ResponseStreamingError, ReadTimeoutError, IncompleteReadError) as error:
             log.warning("fetch: %s: %s", item.key, error)
-    if file.seek(0, os.SEEK_END) != item.size:
-        raise _unreachable(f"s3://{item.bucket}/{item.key}", "the connection broke off again and again")
+        time.sleep(wait)
+    raise _unreachable(f"s3://{item.bucket}/{item.key}", "the connection broke off again and again")
 
 
 @contextmanager

@@ -98,8 +98,11 @@ def _import_bucket(address: str, settings: Settings) -> Path:
     wanted = [item for item in objects if is_wanted(item.path)]
     archives = [item for item in objects if is_archive(item.path)]
     kept = settings.folder / "imports" / "objects"
-    if len(archives) == 1 and not any(has_image_suffix(item.path.rpartition("/")[2]) for item in wanted):
-        (place,) = fetch_objects(archives, client, kept)
+    if archives and not any(has_image_suffix(item.path.rpartition("/")[2]) for item in wanted):
+        if len(archives) > 1:
+            msg = f"A prefix without images may hold one archive; {address} holds {len(archives)}. Name one of them."
+            raise InputError(msg)
+        (place,) = track(fetch_objects(archives, client, kept), "fetch", total=1)
         return _unpack(place, settings)
     _check_keys(wanted, address)
 
