@@ -155,8 +155,10 @@ def _name_faults(address: str) -> Generator[None]:
     try:
         yield
     except ClientError as error:
+        fault = error.response["Error"]
         changed = error.response["ResponseMetadata"]["HTTPStatusCode"] == 412
-        raise _unreachable(address, "it changed while it was fetched" if changed else str(error)) from error
+        reason = "it changed while it was fetched" if changed else f"{fault['Code']}, {fault.get('Message', '')}"
+        raise _unreachable(address, reason) from error
     except (BotoCoreError, ParamValidationError) as error:
         raise _unreachable(address, str(error)) from error
     except OSError as error:
@@ -166,6 +168,6 @@ def _name_faults(address: str) -> Generator[None]:
 
 def _unreachable(address: str, reason: str) -> DownloadError:
     return DownloadError(
-        f"Images in S3 must be there for the keys of the settings; {address}: {' '.join(reason.split())}. Check the "
+        f"Images in S3 must be there for the keys of the settings; {address}: {' '.join(reason.split()).rstrip(' .,')}. Check the "
         "address, AFFECT_S3_ENDPOINT_URL and the keys, and run again: what was fetched is kept."
     )

@@ -22,7 +22,7 @@ from affect_tasks.data.archives import (
 )
 from affect_tasks.data.export import write_tree
 from affect_tasks.data.scan import has_image_suffix
-from affect_tasks.data.transaction import flush_files, stage_folder
+from affect_tasks.data.transaction import flush_files, remove_leftovers, stage_folder
 from affect_tasks.errors import InputError, NoImagesError, ParameterError
 from affect_tasks.kaggle import fetch_dataset
 from affect_tasks.params import BUCKET, DEMO_DATA, KAGGLE
@@ -146,6 +146,7 @@ def _import_once(key: str, source: str, write: Callable[[Path], None], settings:
     if _is_filled(target):
         log.info("import: %s is in %s", source, target)
         return target
+    remove_leftovers(target.parent)
     try:
         with stage_folder(target) as staging:
             write(staging)

@@ -131,7 +131,7 @@ def test_two_imports_of_one_archive_at_once_give_one_folder(faces, tmp_path, set
 
 
 @pytest.mark.integration
-def test_a_killed_import_is_not_there_and_the_next_one_is_whole(tmp_path, settings):
+def test_a_killed_import_is_not_there_and_the_next_one_is_whole(faces, tmp_path, settings):
     archive = tmp_path / "faces.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         for number in range(20_000):
@@ -146,6 +146,9 @@ def test_a_killed_import_is_not_there_and_the_next_one_is_whole(tmp_path, settin
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert all(name.startswith(".") for name in list_imports(settings))
+    # Any later import removes what the killed one left.
+    other = open_source(str(pack(faces, tmp_path / "other.zip")), settings=settings)
+    assert list_imports(settings) == [other.name]
     folder = open_source(str(archive), settings=settings)
     assert len(scan_folder(folder).files) == 20_000
-    assert list_imports(settings) == [folder.name]
+    assert list_imports(settings) == sorted([folder.name, other.name])

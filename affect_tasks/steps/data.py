@@ -72,6 +72,8 @@ def ingest(run: str, *, settings: Settings) -> str:
     inputs = {
         "files": digest,
         "labels": hashlib.sha256(labels or b"").hexdigest(),
+        # They are part of the report.
+        "skipped": hashlib.sha256(json.dumps([asdict(file) for file in found.skipped]).encode()).hexdigest(),
         "unreadable_fraction": tolerated,
     }
 
