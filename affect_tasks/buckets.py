@@ -167,7 +167,8 @@ def _name_faults(address: str) -> Generator[None]:
 
 
 def _unreachable(address: str, reason: str) -> DownloadError:
+    reason = " ".join(reason.split()).rstrip(" .,")
     return DownloadError(
-        f"Images in S3 must be there for the keys of the settings; {address}: {' '.join(reason.split()).rstrip(' .,')}. Check the "
-        "address, AFFECT_S3_ENDPOINT_URL and the keys, and run again: what was fetched is kept."
+        f"Images in S3 must be there for the keys of the settings; {address}: {reason}. Check the address, "
+        "AFFECT_S3_ENDPOINT_URL and the keys, and run again: what was fetched is kept."
     )

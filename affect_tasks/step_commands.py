@@ -210,13 +210,13 @@ def name_run() -> str:
 
 def _find_folder(path: str, *, settings: Settings, in_place: bool = False) -> Path:
     """Return the folder of the images that a person named; a folder of that name comes before all else."""
-    from affect_tasks.sources import open_source
-
     folder = Path(path).expanduser()
     if folder.is_dir():
         return folder
     if in_place and (folder.is_file() or not is_path(path)):
         raise ParameterError(f"Only a folder is rewritten in place; {path} is none. Name one by `--output-path`.")
+    from affect_tasks.sources import open_source
+
     return open_source(path, settings=settings)
 
 
