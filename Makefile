@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# What `make demo` trains; say `make demo DATA=folder NETWORKS=resnet18,resnet50 EPOCHS=30 SIDE_PX=96`.
+# What `make demo` trains, of a folder, an archive, s3://bucket/prefix or kaggle:owner/dataset; say `make demo DATA=folder NETWORKS=resnet18,resnet50 EPOCHS=30 SIDE_PX=96`.
 DATA ?= demo
 NETWORKS ?=
 EPOCHS ?=
@@ -18,7 +18,7 @@ DEMO_OPTIONS = --data "$(DATA)" $(if $(NETWORKS),--networks "$(NETWORKS)") $(if 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.embedded ## Run the whole pipeline here, on drawn faces or on DATA=folder, to a registered champion
+demo: $(VENV)/.embedded ## Run the whole pipeline here, on drawn faces or on DATA=folder or archive, to a registered champion
 	@$(BIN)/affect demo $(DEMO_OPTIONS)
 
 ui: $(VENV)/.embedded ## Open the Airflow and MLflow UIs on this machine; Ctrl-C ends them

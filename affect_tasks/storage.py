@@ -164,7 +164,7 @@ def open_storage(settings: Settings) -> Storage:
     """
     parts = urlsplit(settings.store_url)
     if parts.scheme == "s3":
-        return S3Storage(parts.netloc, parts.path, _connect_s3(settings))
+        return S3Storage(parts.netloc, parts.path, connect_s3(settings))
     folder = Path(unquote(parts.path))
     with _name_faults(f"{folder}"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -223,11 +223,8 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _blob_key(name: str) -> str:
-    return f"blobs/{name[:2]}/{name}"
-
-
-def _connect_s3(settings: Settings) -> Any:
+def connect_s3(settings: Settings) -> Any:
+    """Connect to the S3 of the settings: its address, its keys, bounded times and retries."""
     import boto3
     from botocore.config import Config
 
@@ -240,6 +237,10 @@ def _connect_s3(settings: Settings) -> Any:
         aws_secret_access_key=secret.get_secret_value() if secret else None,
         config=Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 8}),
     )
+
+
+def _blob_key(name: str) -> str:
+    return f"blobs/{name[:2]}/{name}"
 
 
 def _status(error: Any) -> int:
