@@ -235,7 +235,7 @@ def connect_s3(settings: Settings, key_id: SecretStr | None, secret: SecretStr |
         region_name=settings.s3_region,
         aws_access_key_id=key_id.get_secret_value() if key_id else None,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
-        config=Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 8}),
+        config=Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 10}),
     )
 
 
