@@ -40,8 +40,8 @@ format: $(VENV)/.dev ## Format the code and mend what lint can mend
 setup: $(VENV)/.embedded ## Make the environment in .venv
 
 lock: $(VENV)/.uv ## Resolve the requirements anew into the hash-pinned lock files
-	@for name in uv embedded dev services; do \
-	  case $$name in dev|services) with="-c requirements/embedded.txt";; *) with=;; esac; \
+	@for name in uv embedded dev services airflow worker gpu mlflow; do \
+	  case $$name in uv|embedded) with=;; worker|gpu) with="-c requirements/embedded.txt -c requirements/airflow.txt";; *) with="-c requirements/embedded.txt";; esac; \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --custom-compile-command "make lock" $$with requirements/$$name.in -o requirements/$$name.txt $(UPGRADE) || exit 1; done
 

@@ -66,6 +66,18 @@ class Ui(BaseModel):
         serve_uis(settings=read_settings())
 
 
+class Report(BaseModel):
+    """Write what is known of a run's dataset version as one HTML page."""
+
+    out: CliPositionalArg[Path] = Field(description="The HTML file to write.")
+    run_name: str | None = Field(default=None, description="Name of the run; by default the latest.")
+
+    def cli_cmd(self) -> None:
+        from affect_tasks import steps
+
+        print(f"{self.out}: the dataset of {steps.write_report(self.out, self.run_name, settings=read_settings())}")
+
+
 class Predict(BaseModel):
     """Ask the champion what a picture shows."""
 
@@ -107,6 +119,7 @@ class Affect(BaseSettings):
     demo: CliSubCommand[Demo]
     ui: CliSubCommand[Ui]
     predict: CliSubCommand[Predict]
+    report: CliSubCommand[Report]
     demo_faces: CliSubCommand[DemoFaces]
     pipeline: CliSubCommand[Pipeline]
     check: CliSubCommand[Check]
@@ -134,6 +147,7 @@ def run_steps(params: RunParams, *, settings: Settings) -> str:
     ingested = steps.ingest(run, settings=settings)
     divided = steps.split(run, steps.relabel(run, ingested, settings=settings), settings=settings)
     augmented = steps.augment(run, divided, settings=settings)
+    steps.report(run, augmented, settings=settings)
     floor = steps.measure_floor(run, augmented, settings=settings)
     trained = [
         steps.train(run, augmented, network, settings=settings) for network in steps.plan(run, settings=settings)

@@ -112,13 +112,17 @@ class Manifest:
         """Return the rows where the mask, (n,) bool, is true."""
         return Manifest(self.table.filter(pa.array(mask)))
 
+    def take(self, rows: np.ndarray) -> "Manifest":
+        """Return some rows, (n,) int, in that order; a row may be taken several times."""
+        return Manifest(self.table.take(pa.array(rows)))
+
     def of_split(self, split: str) -> "Manifest":
         """Return one split's rows."""
         return self.select(self.values("split") == split)
 
-    def append(self, other: "Manifest") -> "Manifest":
-        """Return both manifests' rows, these first."""
-        return Manifest(pa.concat_tables([self.table, other.table]).combine_chunks())
+    def append(self, *others: "Manifest") -> "Manifest":
+        """Return all manifests' rows, these first."""
+        return Manifest(pa.concat_tables([self.table, *(other.table for other in others)]))
 
 
 def build_manifest(columns: Mapping[str, Sequence[str] | Sequence[int] | np.ndarray]) -> Manifest:

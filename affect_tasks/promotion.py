@@ -82,7 +82,9 @@ def decide_promotion(
         return say("kept", f"The candidate cannot be compared with the champion: {obstacle}")
     if comparison.images < MIN_IMAGES:
         return say("kept", f"{comparison.images} test images cannot decide; {MIN_IMAGES} are the least.")
-    interval = f"by {comparison.difference} on {comparison.images} test images"
+    difference = f"{comparison.difference} on {comparison.images} test images"
     if comparison.better:
-        return say("promoted", f"It beats the {against} {interval}, more than chance allows for.")
-    return say("kept", f"Its lead over the {against} {interval} may be chance: the interval reaches 0.")
+        return say("promoted", f"It beats the {against} by {difference}, more than chance allows for.")
+    if comparison.difference.value <= 0:
+        return say("kept", f"It does not beat the {against}: the difference is {difference}.")
+    return say("kept", f"Its lead over the {against} by {difference} may be chance: the interval reaches 0.")

@@ -25,14 +25,20 @@ log = logging.getLogger(__name__)
 
 
 class Record(BaseModel):
-    """Base of all records: frozen, no unknown fields. A field whose name ends in `_blob` names a blob."""
+    """Base of all records: frozen, no unknown fields.
+
+    A field whose name ends in `_blob` names a blob, one whose name ends in `_blobs` several: those that the step
+    itself wrote, and without which it must be done again.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
     def blobs(self) -> tuple[str, ...]:
         """All blobs that the record names."""
-        return tuple(value for name, value in self if name.endswith("_blob") and value)
+        single = (value for name, value in self if name.endswith("_blob") and value)
+        several = (value for name, values in self if name.endswith("_blobs") for value in values)
+        return (*single, *several)
 
 
 class RunRecord(Record):
@@ -52,6 +58,7 @@ class DatasetRecord(Record):
     labels_blob: str | None = None
     quarantine_blob: str | None = None
     contradictions_blob: str | None = None
+    shard_blobs: tuple[str, ...] = ()
     images: int
     quarantined: int = 0
     changed: int = 0
@@ -59,6 +66,21 @@ class DatasetRecord(Record):
     contradictions: int = 0
     altered_test: bool = False
     class_names: tuple[str, ...]
+
+
+class CopiesRecord(Record):
+    """Some of a dataset version's altered copies: their rows and their bytes."""
+
+    manifest_blob: str
+    shard_blobs: tuple[str, ...]
+    copies: int
+
+
+class ReportRecord(Record):
+    """The page that describes a dataset version."""
+
+    dataset: str
+    page_blob: str
 
 
 class TrainedRecord(Record):
@@ -151,7 +173,7 @@ class Job:
         """
         key = build_key(step.split(".")[0], inputs)
         started = time.monotonic()
-        found = self.storage.exists(key) and self._is_whole(load_record(self.storage, key, record))
+        found = self._has(key, record)
         if not found:
             log.info("%s: started", step)
             with self._mark_failure():
@@ -162,6 +184,10 @@ class Job:
         note = StepNote(step=step, key=key, reused=found, seconds=round(seconds, 2))
         self.storage.replace(f"runs/{self.run.name}/steps/{step}.json", note.model_dump_json().encode())
         return key
+
+    def has(self, step: str, record: type[Record], inputs: Mapping[str, object]) -> bool:
+        """Tell whether `publish` would find the step's record."""
+        return self._has(build_key(step, inputs), record)
 
     def load(self, key: str, record: type[AnyRecord]) -> AnyRecord:
         """Read the record of an earlier step."""
@@ -184,6 +210,9 @@ class Job:
 
     def _is_whole(self, record: Record) -> bool:
         return all(has_blob(self.storage, blob) for blob in record.blobs)
+
+    def _has(self, key: str, record: type[Record]) -> bool:
+        return self.storage.exists(key) and self._is_whole(load_record(self.storage, key, record))
 
     @contextmanager
     def _mark_failure(self) -> Generator[None]:

@@ -58,6 +58,16 @@ class Registry:
             self._client.set_tag(run_id, _PARENT_TAG, parent_id)
         return run_id
 
+    def find_last_run(self) -> str | None:
+        """Return the name of the parent run that began last, None where there is none."""
+        found = self._client.search_runs(
+            [self._experiment_id],
+            filter_string=f"tags.`{_KEY_TAG}` LIKE 'run:%'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        return found[0].info.run_name if found else None
+
     def close_run(self, run_id: str, *, failed: bool = False) -> None:
         """Mark a run as finished or failed."""
         self._client.set_terminated(run_id, status="FAILED" if failed else "FINISHED")

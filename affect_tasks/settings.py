@@ -77,11 +77,13 @@ class Settings(BaseSettings):
         return self.folder / "cache"
 
 
-# Libraries read these when they are imported: no calls home, no walls of start-up lines, no minutes of retries.
+# Libraries read these when they are imported: no calls home, no walls of start-up lines, no minutes of retries, and
+# memory of tables given back to the system.
 _LIBRARY_DEFAULTS = {
     "NO_ALBUMENTATIONS_UPDATE": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "GIT_PYTHON_REFRESH": "quiet",
 }

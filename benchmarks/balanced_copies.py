@@ -62,7 +62,7 @@ def copy_plainly(folder: Path) -> Work:
 
 def copy_in_shards(folder: Path) -> Work:
     """Shards and the default recipe."""
-    from affect_tasks.data.augment import plan_copies, render_copies
+    from affect_tasks.data.augment import cut_parts, plan_copies, render_parts
     from affect_tasks.data.decode import decode_image, encode_jpeg
     from affect_tasks.manifest import load_manifest
 
@@ -76,7 +76,8 @@ def copy_in_shards(folder: Path) -> Work:
 
     def work() -> int:
         copies = plan_copies(manifest, multiplier=MULTIPLIER, seed=SEED)
-        render_copies(manifest, copies, lambda name: (folder / name).read_bytes(), write_shard)
+        parts = cut_parts(manifest, copies)
+        manifest.append(*render_parts(manifest, parts, lambda name: (folder / name).read_bytes(), write_shard))
         return len(copies)
 
     return work

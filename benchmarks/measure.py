@@ -4,6 +4,7 @@ Each piece of work runs `rounds` times, ours and the baseline's by turns, in a f
 state from this one; the median round is printed. Times leave the imports out, which are printed by themselves.
 """
 
+import argparse
 import json
 import os
 import resource
@@ -12,12 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from affect_tasks.settings import read_settings
+
 # Takes the data's folder and the output's; returns how many images it has written.
 Work = Callable[[Path, Path], int]
+
+_CHILD = "--way"
 
 
 @dataclass(frozen=True)
@@ -32,48 +37,61 @@ class Figures:
     images: int
 
 
-def run_work(load: Callable[[], Work]) -> None:
-    """In the child process: import what the work needs, do it, and print its figures as JSON."""
+def run_benchmark(description: str, ways: Mapping[str, Callable[[], Work]], *, share: float) -> None:
+    """Read the command line, then compare several ways, or run the one that this is the child for.
+
+    Args:
+        description: The script's docstring.
+        ways: By name, what imports all that a way needs and returns it; the last is the baseline.
+        share: Part of the images that the baseline works on by default.
+    """
+    read_settings()
+    if sys.argv[1:2] == [_CHILD]:
+        _run_work(ways[sys.argv[2]])
+        return
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with train/<class>/ and labels.csv, on the disk to measure")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each way runs; the median is printed")
+    parser.add_argument("--share", type=float, default=share, help="part of the images for the baseline")
+    chosen = parser.parse_args()
+    _compare(tuple(ways), chosen.data.resolve(), rounds=chosen.rounds, share=chosen.share)
+
+
+def _run_work(load: Callable[[], Work]) -> None:
     begin = time.perf_counter()
     work = load()
     imported = time.perf_counter() - begin
     cpu, begin = _cpu_seconds(), time.perf_counter()
-    images = work(Path(sys.argv[2]), Path(sys.argv[3]))
+    images = work(Path(sys.argv[3]), Path(sys.argv[4]))
     wall = time.perf_counter() - begin
     _stop_forkserver()
     own, others = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(json.dumps(asdict(Figures(wall, _cpu_seconds() - cpu, max(own, others), own, imported, images))))
 
 
-def compare(script: str, data: Path, *, rounds: int, share: float) -> None:
-    """Run ours and the baseline by turns and print both.
-
-    Args:
-        script: File that runs `ours` or `baseline` with `run_work`.
-        data: The reference set.
-        rounds: How often each.
-        share: Part of the images the baseline works on; its figures are divided by it.
-    """
+def _compare(names: Sequence[str], data: Path, *, rounds: int, share: float) -> None:
+    *ours, baseline = names
     with tempfile.TemporaryDirectory(dir=data.parent, prefix="benchmark-") as folder:
-        part = Path(folder) / "part"
+        part, out = Path(folder) / "part", Path(folder) / "out"
         _take_part(data, part, share)
-        ours, baseline = [], []
-        for number in range(rounds):
-            ours.append(_start(script, "ours", data, Path(folder) / f"ours{number}"))
-            baseline.append(_start(script, "baseline", part, Path(folder) / f"baseline{number}"))
-    mine, theirs = _pick_median(ours), _pick_median(baseline)
-    measured = "" if share == 1 else f", measured on {share:.0%} of the images and scaled up"
-    print(f"{data}, {os.cpu_count()} cores, median of {rounds}")
-    print(_describe("ours", mine, 1), f"({mine.parent_peak_mb:.0f} MB in the parent)")
-    print(_describe("baseline", theirs, share) + measured)
-    wall, cpu = theirs.wall_seconds / share / mine.wall_seconds, theirs.cpu_seconds / share / mine.cpu_seconds
-    print(f"ratio     wall {wall:.1f}x, CPU {cpu:.1f}x")
+        measured: dict[str, list[Figures]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name in ours:
+                measured[name].append(_start(name, data, out))
+            measured[baseline].append(_start(baseline, part, out))
+    plain = _pick_median(measured[baseline])
+    print(f"{data}, {os.cpu_count()} cores, median of {rounds}; the baseline works on {share:.0%} of the images")
+    for name in names:
+        print(_describe(name, _pick_median(measured[name]), plain))
 
 
-def _describe(name: str, figures: Figures, share: float) -> str:
+def _describe(name: str, figures: Figures, plain: Figures) -> str:
+    more = figures.images / plain.images
     return (
-        f"{name:<9} wall {figures.wall_seconds / share:7.2f} s, CPU {figures.cpu_seconds / share:7.2f} s, "
-        f"peak {figures.peak_mb:4.0f} MB, {figures.images} images written, import {figures.import_seconds:.2f} s"
+        f"{name:<10} wall {figures.wall_seconds:6.2f} s, CPU {figures.cpu_seconds:6.2f} s, peak {figures.peak_mb:4.0f} "
+        f"MB ({figures.parent_peak_mb:.0f} in the parent), {figures.images:7,} images written; the import took "
+        f"{figures.import_seconds:.1f} s; for each image {plain.wall_seconds * more / figures.wall_seconds:.1f}x in "
+        f"wall time, {plain.cpu_seconds * more / figures.cpu_seconds:.1f}x in CPU time"
     )
 
 
@@ -81,8 +99,9 @@ def _pick_median(figures: list[Figures]) -> Figures:
     return sorted(figures, key=lambda figure: figure.wall_seconds)[(len(figures) - 1) // 2]
 
 
-def _start(script: str, name: str, data: Path, out: Path) -> Figures:
-    done = subprocess.run([sys.executable, script, name, data, out], check=True, stdout=subprocess.PIPE, text=True)
+def _start(name: str, data: Path, out: Path) -> Figures:
+    command = [sys.executable, sys.argv[0], _CHILD, name, data, out]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     shutil.rmtree(out)
     return Figures(**json.loads(done.stdout.splitlines()[-1]))
 

@@ -2,15 +2,10 @@
 
     python benchmarks/relabel_tree.py DATA [--rounds 3] [--share 1.0]
 
-DATA holds train/<class>/ and labels.csv, on the file system to measure.
 Target: 29,042 images in 1.0 s, 250 MB.
 """
 
-import argparse
-import sys
-from pathlib import Path
-
-from measure import Work, compare, run_work
+from measure import Work, run_benchmark
 
 
 def load_ours() -> Work:
@@ -28,12 +23,4 @@ def load_baseline() -> Work:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] in {"ours", "baseline"}:
-        run_work(load_ours if sys.argv[1] == "ours" else load_baseline)
-    else:
-        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("data", type=Path)
-        parser.add_argument("--rounds", type=int, default=3)
-        parser.add_argument("--share", type=float, default=1.0, help="part of the images for the baseline")
-        chosen = parser.parse_args()
-        compare(__file__, chosen.data.resolve(), rounds=chosen.rounds, share=chosen.share)
+    run_benchmark(str(__doc__), {"ours": load_ours, "baseline": load_baseline}, share=1.0)

@@ -5,9 +5,11 @@
 | task | makes | when it fails |
 |---|---|---|
 | check | the run in MLflow | the message names the parameter, folder or service to mend; trigger again |
-| ingest, relabel, split, augment | a dataset version | the message names the file or line; mend it, clear the task |
+| ingest, relabel, split | labels and splits | the message names the file or line; mend it, clear the task |
+| plan_parts, draw_part, augment | a dataset version | clear the task; parts that are drawn are kept |
+| report | the dataset's page in MLflow | clear it; training does not wait for it |
 | network.train | one trained network; pool and queue `gpu` | clear it: training goes on from its last epoch |
-| floor, network.evaluate | scores, plots, predictions | clear the task |
+| measure_floor, network.evaluate | scores, plots, predictions | clear the task |
 | register | a model version, the decision, the aliases | clear it: a version is made once |
 
 Clearing is always safe: finished work is found again. If a network fails for good, the others still reach `register`.
@@ -35,6 +37,16 @@ def call(step: str, *arguments, **options):
         raise AirflowFailException(str(error)) from error
 
 
+def build_task(step: str):
+    """Make the task of a step, which takes the run and the keys of what came before."""
+
+    @task(task_id=step)
+    def call_step(run: str, *keys: str):
+        return call(step, run, *keys)
+
+    return call_step
+
+
 @dag(
     schedule=None,
     max_active_runs=4,
@@ -47,29 +59,10 @@ def train_affect():
     def check() -> str:
         return call("check", get_current_context()["params"], name=get_current_context()["run_id"])
 
-    @task
-    def ingest(run: str) -> str:
-        return call("ingest", run)
-
-    @task
-    def relabel(run: str, ingested: str) -> str:
-        return call("relabel", run, ingested)
-
-    @task
-    def split(run: str, relabelled: str) -> str:
-        return call("split", run, relabelled)
-
-    @task
-    def augment(run: str, divided: str) -> str:
-        return call("augment", run, divided)
-
-    @task
-    def floor(run: str, augmented: str) -> str:
-        return call("measure_floor", run, augmented)
-
-    @task
-    def plan(run: str) -> list[str]:
-        return call("plan", run)
+    @task(map_index_template="part {{ part + 1 }}")
+    def draw_part(run: str, divided: str, part: int) -> str:
+        get_current_context()["part"] = part
+        return call("draw_part", run, divided, part)
 
     @task(map_index_template="{{ network }}", **GPU)
     def train(run: str, augmented: str, network: str) -> str:
@@ -91,9 +84,12 @@ def train_affect():
         return call("register", run, floor, [scores] if isinstance(scores, str) else list(scores))
 
     run = check()
-    augmented = augment(run, split(run, relabel(run, ingest(run))))
-    scores = network.partial(run=run, augmented=augmented).expand(network=plan(run))
-    register(run, floor(run, augmented), scores)
+    divided = build_task("split")(run, build_task("relabel")(run, build_task("ingest")(run)))
+    parts = draw_part.partial(run=run, divided=divided).expand(part=build_task("plan_parts")(run, divided))
+    augmented = build_task("augment")(run, divided)
+    parts >> augmented >> build_task("report")(run, augmented)
+    scores = network.partial(run=run, augmented=augmented).expand(network=build_task("plan")(run))
+    register(run, build_task("measure_floor")(run, augmented), scores)
 
 
 train_affect()

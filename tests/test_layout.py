@@ -66,7 +66,6 @@ LONG_MODULES = {
 LONG_FUNCTIONS = {
     "steps/models.py:_train_network": "one transaction: open the run, train, track, store, close",
     "steps/trees.py:split_tree": "one transaction: read, plan, write, publish",
-    "data/augment.py:render_copies": "the rows of the copies, column by column",
     "embedded.py:serve_uis": "two services' commands and one try-finally that ends them",
 }
 

@@ -45,3 +45,9 @@ def test_a_model_scored_on_altered_copies_is_never_promoted():
         decision = decide_promotion("2", champion=champion, comparison=compare(0.9, 0.5), altered_test=True)
         assert (decision.verdict, decision.champion_after) == ("kept", champion)
         assert "balance_test" in decision.to_markdown()
+
+
+def test_a_candidate_behind_is_not_said_to_lead():
+    behind = decide_promotion("2", champion="1", comparison=compare(0.5, 0.9)).reason
+    assert behind.startswith("It does not beat the champion: the difference is -0.")
+    assert "may be chance" in decide_promotion("2", champion="1", comparison=compare(0.55, 0.5)).reason

@@ -10,7 +10,8 @@ from affect_tasks.data.decode import decode_face
 from affect_tasks.errors import MissingBlobError
 from affect_tasks.manifest import SHARD_SCHEMA, Manifest, dump_table, load_table
 
-SHARD_BYTES = 32 * 2**20
+# A shard is in memory while its images are read: small. Each is an object in the store: not too small.
+SHARD_BYTES = 4 * 2**20
 
 ReadShard = Callable[[str], bytes]
 

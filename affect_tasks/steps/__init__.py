@@ -9,31 +9,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from affect_tasks.steps.data import augment, check, ingest, relabel, split
+    from affect_tasks.steps.copies import augment, draw_part, plan_parts
+    from affect_tasks.steps.data import check, ingest, relabel, split
     from affect_tasks.steps.models import evaluate, measure_floor, plan, train
     from affect_tasks.steps.promotion import register
+    from affect_tasks.steps.reports import report, write_report
     from affect_tasks.steps.trees import relabel_tree, split_tree
 
 _MODULES = {
-    "data": ("augment", "check", "ingest", "relabel", "split"),
+    "copies": ("augment", "draw_part", "plan_parts"),
+    "data": ("check", "ingest", "relabel", "split"),
     "models": ("evaluate", "measure_floor", "plan", "train"),
     "promotion": ("register",),
+    "reports": ("report", "write_report"),
     "trees": ("relabel_tree", "split_tree"),
 }
 
 __all__ = [
     "augment",
     "check",
+    "draw_part",
     "evaluate",
     "ingest",
     "measure_floor",
     "plan",
+    "plan_parts",
     "register",
     "relabel",
     "relabel_tree",
+    "report",
     "split",
     "split_tree",
     "train",
+    "write_report",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The steps from a folder to a dataset version: check, ingest, relabel, split, augment."""
+"""The steps from a folder to a split dataset: check, ingest, relabel, split."""
 
 import hashlib
 import json
@@ -8,24 +8,26 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from affect_tasks.data.augment import plan_copies, render_copies
 from affect_tasks.data.ingest import hash_files, ingest_images
-from affect_tasks.data.recipe import DEFAULT_RECIPE, load_recipe, read_recipe
+from affect_tasks.data.recipe import load_recipe, read_recipe
 from affect_tasks.data.relabel import relabel_images
+from affect_tasks.data.render import count_cores
 from affect_tasks.data.scan import scan_folder
 from affect_tasks.data.split import split_images
 from affect_tasks.errors import InputError, LabelsFileError
-from affect_tasks.manifest import SPLITS, Manifest, dump_manifest, load_manifest
+from affect_tasks.manifest import SPLITS
 from affect_tasks.params import DEMO_DATA, RunParams, read_params
-from affect_tasks.records import DatasetRecord, Job, RunRecord, open_job
+from affect_tasks.progress import track
+from affect_tasks.records import DatasetRecord, RunRecord, open_job
 from affect_tasks.settings import Settings
+from affect_tasks.steps.datasets import load_dataset, store_dataset
 from affect_tasks.steps.grouping import group_images, name_subjects, read_table
 from affect_tasks.storage import open_storage, read_blob, write_blob
 
 log = logging.getLogger(__name__)
 
 # Raised when a step's output changes for equal inputs, so that older outputs are not taken for new ones.
-_VERSION = 2
+_VERSION = 3
 
 
 def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str:
@@ -79,6 +81,8 @@ def ingest(run: str, *, settings: Settings) -> str:
             found,
             lambda data: write_blob(job.storage, data, suffix=".parquet"),
             unreadable_fraction=tolerated,
+            workers=count_cores(),
+            follow=lambda files: track(files, "ingest", total=len(found.files)),
         )
         aside = [*found.skipped, *done.quarantined]
         for reason, count in Counter(file.reason for file in found.skipped).items():
@@ -86,12 +90,13 @@ def ingest(run: str, *, settings: Settings) -> str:
         for file in done.quarantined:
             log.warning("ingest: set aside %s: %s", file.path, file.reason)
         quarantine = json.dumps([asdict(file) for file in aside], indent=1).encode()
-        return _store_dataset(
+        return store_dataset(
             job,
             done.manifest,
             labels_blob=write_blob(job.storage, labels, suffix=".csv") if labels is not None else None,
             quarantine_blob=write_blob(job.storage, quarantine, suffix=".json"),
             quarantined=len(aside),
+            shard_blobs=done.manifest.shards,
         )
 
     return job.publish("ingest", DatasetRecord, {"version": _VERSION, **inputs}, make)
@@ -112,7 +117,7 @@ def relabel(run: str, ingested: str, *, settings: Settings) -> str:
             log.warning("relabel: %d images not listed, %d rows without image", done.unlisted, done.missing)
         subjects = name_subjects(manifest.values("path").tolist(), table, job.params)
         named = done.manifest.replace({"subject": subjects})
-        return _store_dataset(job, named, changed=done.changed, quarantined=source.quarantined)
+        return store_dataset(job, named, changed=done.changed, quarantined=source.quarantined)
 
     chosen = job.params.model_dump(include={"group_column", "group_pattern"})
     inputs = {"dataset": source.dataset, "labels": source.labels_blob, **chosen}
@@ -131,7 +136,7 @@ def split(run: str, relabelled: str, *, settings: Settings) -> str:
         done = split_images(grouped, **chosen)
         log.info("split: %s", ", ".join(f"{name} {len(done.of_split(name))}" for name in SPLITS))
         listing = json.dumps([asdict(found) for found in contradictions], indent=1).encode()
-        return _store_dataset(
+        return store_dataset(
             job,
             done,
             contradictions=len(contradictions),
@@ -140,72 +145,6 @@ def split(run: str, relabelled: str, *, settings: Settings) -> str:
 
     inputs = {"version": _VERSION, "dataset": source.dataset, "near_duplicate_bits": bits, **chosen}
     return job.publish("split", DatasetRecord, inputs, make)
-
-
-def augment(run: str, divided: str, *, settings: Settings) -> str:
-    """Fill small classes of the training split with altered copies."""
-    job = open_job(run, settings)
-    source = job.load(divided, DatasetRecord)
-    chosen = job.params.model_dump(include={"balance_train", "balance_test", "global_multiplier", "seed"})
-    recipe = job.run.recipe_blob
-    inputs = {"dataset": source.dataset, "recipe": recipe or DEFAULT_RECIPE, **chosen}
-
-    def make() -> DatasetRecord:
-        manifest = load_dataset(job, source)
-        multiplier, seed = job.params.global_multiplier, job.params.seed
-        balanced = {"train": job.params.balance_train, "test": job.params.balance_test}
-        copies = tuple(
-            copy
-            for name, wanted in balanced.items()
-            if wanted
-            for copy in plan_copies(manifest, multiplier=multiplier, seed=seed, split=name)
-        )
-        if job.params.balance_test:
-            log.warning("augment: the test split is filled with altered copies; its scores will carry that mark")
-        log.info("augment: drawing %d copies", len(copies))
-        done = render_copies(
-            manifest,
-            copies,
-            lambda blob: read_blob(job.storage, blob),
-            lambda data: write_blob(job.storage, data, suffix=".parquet"),
-            description=read_blob(job.storage, recipe) if recipe else None,
-        )
-        return _store_dataset(job, done, copies=len(copies))
-
-    return job.publish("augment", DatasetRecord, {"version": _VERSION, **inputs}, make)
-
-
-def load_dataset(job: Job, record: DatasetRecord) -> Manifest:
-    """Read a dataset version's manifest."""
-    return load_manifest(read_blob(job.storage, record.manifest_blob))
-
-
-def _store_dataset(
-    job: Job,
-    manifest: Manifest,
-    *,
-    labels_blob: str | None = None,
-    quarantine_blob: str | None = None,
-    quarantined: int = 0,
-    contradictions_blob: str | None = None,
-    changed: int = 0,
-    copies: int = 0,
-    contradictions: int = 0,
-) -> DatasetRecord:
-    return DatasetRecord(
-        dataset=manifest.digest,
-        manifest_blob=write_blob(job.storage, dump_manifest(manifest), suffix=".parquet"),
-        labels_blob=labels_blob,
-        quarantine_blob=quarantine_blob,
-        contradictions_blob=contradictions_blob,
-        images=len(manifest),
-        quarantined=quarantined,
-        changed=changed,
-        copies=copies,
-        contradictions=contradictions,
-        altered_test=manifest.has_altered_test,
-        class_names=manifest.class_names,
-    )
 
 
 def _find_images(params: RunParams, settings: Settings) -> Path:

@@ -58,12 +58,15 @@ def test_the_shape_is_the_pipeline(dag):
         "ingest": ["check"],
         "relabel": ["check", "ingest"],
         "split": ["check", "relabel"],
-        "augment": ["check", "split"],
+        "plan_parts": ["check", "split"],
+        "draw_part": ["check", "plan_parts", "split"],
+        "augment": ["check", "draw_part", "split"],
+        "report": ["augment", "check"],
         "plan": ["check"],
-        "floor": ["augment", "check"],
+        "measure_floor": ["augment", "check"],
         "network.train": ["augment", "check", "plan"],
         "network.evaluate": ["check", "network.train", "plan"],
-        "register": ["check", "floor", "network.evaluate"],
+        "register": ["check", "measure_floor", "network.evaluate"],
     }
 
 

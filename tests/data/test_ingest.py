@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from affect_tasks.data.augment import plan_copies, render_copies
+from affect_tasks.data.augment import cut_parts, plan_copies, render_parts
 from affect_tasks.data.ingest import ingest_images
 from affect_tasks.data.labels import parse_labels
 from affect_tasks.data.relabel import relabel_images
@@ -20,6 +20,11 @@ def divided(faces, write_shard):
     manifest = ingest_images(scan_folder(faces), write_shard, unreadable_fraction=0.0).manifest
     table = parse_labels((faces / "labels.csv").read_bytes(), class_names=CLASSES)
     return split_images(relabel_images(manifest, table).manifest, test_fraction=0.2, validation_fraction=0.2, seed=27)
+
+
+def draw(manifest, copies, blobs, write_shard):
+    parts = cut_parts(manifest, copies)
+    return manifest.append(*render_parts(manifest, parts, blobs.__getitem__, write_shard))
 
 
 def test_every_image_is_kept_with_its_bytes(faces, write_shard, blobs):
@@ -64,7 +69,7 @@ def test_links_and_hidden_files_are_skipped_with_a_reason(faces):
 
 def test_balancing_fills_classes_of_train_alone(divided, blobs, write_shard):
     copies = plan_copies(divided, multiplier=1.0, seed=27)
-    done = render_copies(divided, copies, blobs.__getitem__, write_shard)
+    done = draw(divided, copies, blobs, write_shard)
     train = done.of_split("train")
     assert len(set(np.unique(train.values("label").astype(str), return_counts=True)[1])) == 1
     for split in ("validation", "test"):
@@ -74,7 +79,6 @@ def test_balancing_fills_classes_of_train_alone(divided, blobs, write_shard):
 
 def test_copies_are_equal_for_equal_seeds(divided, blobs, write_shard):
     digests = {
-        render_copies(divided, plan_copies(divided, multiplier=2.0, seed=s), blobs.__getitem__, write_shard).digest
-        for s in (1, 1, 2)
+        draw(divided, plan_copies(divided, multiplier=2.0, seed=s), blobs, write_shard).digest for s in (1, 1, 2)
     }
     assert len(digests) == 2
