@@ -13,10 +13,10 @@ EPOCHS ?=
 SIDE_PX ?=
 DEMO_OPTIONS = --data "$(DATA)" $(if $(NETWORKS),--networks "$(NETWORKS)") $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(SIDE_PX),--side-px $(SIDE_PX))
 
-.PHONY: help demo ui test check format lock setup clean clean-all
+.PHONY: help demo ui test test-services check format lock setup clean clean-all
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.embedded ## Run the whole pipeline here, on drawn faces or on DATA=folder or archive, to a registered champion
 	@$(BIN)/affect demo $(DEMO_OPTIONS)
@@ -27,6 +27,10 @@ ui: $(VENV)/.embedded ## Open the Airflow and MLflow UIs on this machine; Ctrl-C
 test: $(VENV)/.dev ## Set up what is needed and run the tests
 	@$(BIN)/pytest
 
+test-services: $(VENV)/.services ## Run the DAG over Celery on real services here: MinIO, Redis, Postgres, MLflow
+	@$(BIN)/python tests/integration/local_stack/programs.py
+	@$(BIN)/pytest -m services tests/integration
+
 check: $(VENV)/.dev ## Lint and check types
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/pyright --pythonpath $(BIN)/python
 
@@ -36,8 +40,10 @@ format: $(VENV)/.dev ## Format the code and mend what lint can mend
 setup: $(VENV)/.embedded ## Make the environment in .venv
 
 lock: $(VENV)/.uv ## Resolve the requirements anew into the hash-pinned lock files
-	@for name in uv embedded dev; do $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.txt $(UPGRADE); done
+	@for name in uv embedded dev services airflow worker gpu mlflow; do \
+	  case $$name in uv|embedded) with=;; worker|gpu) with="-c requirements/embedded.txt -c requirements/airflow.txt";; *) with="-c requirements/embedded.txt";; esac; \
+	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" $$with requirements/$$name.in -o requirements/$$name.txt $(UPGRADE) || exit 1; done
 
 clean: ## Remove everything the embedded mode made (.affect) and caches; the environment stays
 	@rm -rf .affect .pytest_cache .ruff_cache .hypothesis
@@ -65,4 +71,9 @@ $(VENV)/.embedded: $(VENV)/.uv requirements/embedded.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.embedded requirements/dev.txt
 	@echo "Installing the tools for tests and checks, once ..."
 	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.services: $(VENV)/.dev requirements/services.txt
+	@echo "Installing what the services need, once ..."
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/services.txt
 	@touch $@

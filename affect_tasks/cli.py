@@ -35,6 +35,7 @@ from affect_tasks.step_commands import (
     Train,
     name_run,
 )
+from affect_tasks.store_commands import CheckStore, PrepareStore
 
 
 class Run(RunParams):
@@ -131,6 +132,8 @@ class Affect(BaseSettings):
     train: CliSubCommand[Train]
     evaluate: CliSubCommand[Evaluate]
     register_: CliSubCommand[Register] = Field(alias="register")
+    prepare_store: CliSubCommand[PrepareStore]
+    check_store: CliSubCommand[CheckStore]
 
     def cli_cmd(self) -> None:
         CliApp.run_subcommand(self)

@@ -178,8 +178,7 @@ class Job:
             log.info("%s: started", step)
             with self._mark_failure():
                 made = make()
-            # Replaced, not written anew: a record may be there whose blob is gone.
-            self.storage.replace(key, made.model_dump_json(indent=1).encode())
+            self._write_first(key, made)
         seconds = time.monotonic() - started
         log.info("%s: %s", step, "reused" if found else f"done in {seconds:.1f} s")
         note = StepNote(step=step, key=key, reused=found, seconds=round(seconds, 2))
@@ -199,10 +198,21 @@ class Job:
         keys = (f"runs/{self.run.name}/steps/{step}.json" for step in steps)
         return tuple(load_record(self.storage, key, StepNote) for key in keys if self.storage.exists(key))
 
+    def _write_first(self, key: str, made: Record) -> None:
+        """Write a record unless a whole one is there: later steps may have read the first."""
+        data = made.model_dump_json(indent=1).encode()
+        if self.storage.write_new(key, data):
+            return
+        if self._is_whole(load_record(self.storage, key, type(made))):
+            log.warning("%s: another try published first; its output stays", key)
+        else:
+            self.storage.replace(key, data)
+
+    def _is_whole(self, record: Record) -> bool:
+        return all(has_blob(self.storage, blob) for blob in record.blobs)
+
     def _has(self, key: str, record: type[Record]) -> bool:
-        if not self.storage.exists(key):
-            return False
-        return all(has_blob(self.storage, blob) for blob in load_record(self.storage, key, record).blobs)
+        return self.storage.exists(key) and self._is_whole(load_record(self.storage, key, record))
 
     @contextmanager
     def _mark_failure(self) -> Generator[None]:

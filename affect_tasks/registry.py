@@ -14,6 +14,7 @@ from affect_tasks.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.models.model import ModelInfo
 
 # Without it the UI takes the experiment for one of language models.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -124,10 +125,13 @@ class Registry:
         """
         version = self.find_version(name, run_id=run_id)
         if version is None:
-            source = self._log_model(model_file, run_id=run_id, side_px=side_px, class_names=class_names)
+            logged = self._log_model(model_file, run_id=run_id, side_px=side_px, class_names=class_names)
             self._ensure_model(name)
             about = {"labels": json.dumps(class_names), "side_px": str(side_px), **tags}
-            made = self._client.create_model_version(name, source, run_id=run_id, tags=about)
+            # A server refuses the address of a model without the model's id beside it.
+            made = self._client.create_model_version(
+                name, logged.model_uri, run_id=run_id, tags=about, model_id=logged.model_id
+            )
             version = _describe_version(made)
         return version
 
@@ -186,7 +190,7 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise _unreachable(error) from error
 
-    def _log_model(self, model_file: bytes, *, run_id: str, side_px: int, class_names: tuple[str, ...]) -> str:
+    def _log_model(self, model_file: bytes, *, run_id: str, side_px: int, class_names: tuple[str, ...]) -> "ModelInfo":
         import keras
         import mlflow
         import numpy as np
@@ -205,14 +209,13 @@ class Registry:
             model: Any = keras.saving.load_model(path, compile=False, safe_mode=True)
         with mlflow.start_run(run_id=run_id):
             # Given requirements save the half minute in which MLflow would infer them by running the model.
-            logged = log_model(
+            return log_model(
                 model,
                 name="model",
                 signature=signature,
                 pip_requirements=[f"keras=={keras.__version__}", "tensorflow", f"numpy=={np.__version__}"],
                 metadata={"labels": list(class_names), "side_px": side_px},
             )
-        return logged.model_uri
 
 
 def open_registry(settings: Settings) -> Registry:

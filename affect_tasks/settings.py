@@ -24,6 +24,24 @@ class Settings(BaseSettings):
     s3_region: str = Field(default="us-east-1", description="Region of the bucket.")
     s3_access_key_id: SecretStr | None = Field(default=None, description="Empty: boto3's own chain of credentials.")
     s3_secret_access_key: SecretStr | None = Field(default=None, description="Goes with the access key's id.")
+    s3_admin_access_key_id: SecretStr | None = Field(
+        default=None,
+        description="Key that prepares a MinIO or a fork of it: buckets, keys, policies. Empty: the keys are yours.",
+    )
+    s3_admin_secret_access_key: SecretStr | None = Field(default=None, description="Goes with the admin's key id.")
+    s3_mlflow_access_key_id: SecretStr | None = Field(
+        default=None, description="Key to make for the MLflow server: its own bucket alone."
+    )
+    s3_mlflow_secret_access_key: SecretStr | None = Field(default=None, description="Goes with MLflow's key id.")
+    s3_serving_access_key_id: SecretStr | None = Field(
+        default=None, description="Key to make for serving: reads models in MLflow's bucket and nothing else."
+    )
+    s3_serving_secret_access_key: SecretStr | None = Field(default=None, description="Goes with serving's key id.")
+    artifacts_url: str = Field(
+        default="",
+        pattern=r"^$|^s3://[^/]+",
+        description="Where the MLflow server keeps artifacts, `s3://bucket/prefix`; `affect prepare-store` reads it.",
+    )
     tracking_uri: str = Field(default="", description="MLflow's address. Empty: SQLite in the home.")
     airflow_port: int = Field(default=8080, ge=1, le=65535, description="Port of the Airflow UI, embedded mode.")
     mlflow_port: int = Field(default=5000, ge=1, le=65535, description="Port of the MLflow UI, embedded mode.")

@@ -93,7 +93,7 @@ def _unpack(path: Path, settings: Settings) -> Path:
 def _import_bucket(address: str, settings: Settings) -> Path:
     if not re.fullmatch(r"s3://[^/]+(/.*)?", address):
         raise ParameterError(f"Images in S3 are given as `s3://bucket/prefix`; got {address!r}. Name the bucket.")
-    client = connect_s3(settings)
+    client = connect_s3(settings, settings.s3_access_key_id, settings.s3_secret_access_key)
     objects = list_objects(address, client)
     wanted = [item for item in objects if is_wanted(item.path)]
     archives = [item for item in objects if is_archive(item.path)]

@@ -8,6 +8,8 @@ names blobs; writing it is what publishes a step, so a reader sees the whole of 
 import errno
 import hashlib
 import os
+import random
+import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,8 +17,13 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from pydantic import SecretStr
+
 from affect_tasks.errors import CorruptBlobError, MissingBlobError, StorageError
 from affect_tasks.settings import Settings
+
+# Between the tries of a body that breaks off; requests are tried again by the client itself.
+_PAUSES_SECONDS = (0.2, 1.0, 4.0)
 
 
 class Storage(Protocol):
@@ -75,7 +82,7 @@ class FileStorage:
             with _name_faults(f"{path}"):
                 return path.read_bytes()
         except FileNotFoundError as error:
-            raise _missing(key, self.url) from error
+            raise _missing(f"{self.url}/{key}") from error
 
     def exists(self, key: str) -> bool:
         """See Storage."""
@@ -116,14 +123,19 @@ class S3Storage:
 
     def read(self, key: str) -> bytes:
         """See Storage."""
-        with self._name_s3_faults(key):
-            response = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
-            return response["Body"].read()
+        for pause in _PAUSES_SECONDS:
+            try:
+                return self._read_once(key)
+            except StorageError as error:
+                if not _is_broken_body(error.__cause__):
+                    raise
+            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the tries of many workers
+        return self._read_once(key)
 
     def exists(self, key: str) -> bool:
         """See Storage."""
         try:
-            with self._name_s3_faults(key):
+            with name_s3_faults(f"{self.url}/{key}"):
                 self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
         except MissingBlobError:
             return False
@@ -133,7 +145,7 @@ class S3Storage:
         from botocore.exceptions import ClientError
 
         try:
-            with self._name_s3_faults(key):
+            with name_s3_faults(f"{self.url}/{key}"):
                 self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, **condition)
         except StorageError as error:
             cause = error.__cause__
@@ -142,18 +154,9 @@ class S3Storage:
             raise
         return True
 
-    @contextmanager
-    def _name_s3_faults(self, key: str) -> Generator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            yield
-        except ClientError as error:
-            if _status(error) == 404 and error.response["Error"]["Code"] != "NoSuchBucket":
-                raise _missing(key, self.url) from error
-            raise _unusable(f"{self.url}/{key}", str(error)) from error
-        except BotoCoreError as error:
-            raise _unusable(f"{self.url}/{key}", str(error)) from error
+    def _read_once(self, key: str) -> bytes:
+        with name_s3_faults(f"{self.url}/{key}"):
+            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
 
 
 def open_storage(settings: Settings) -> Storage:
@@ -164,7 +167,9 @@ def open_storage(settings: Settings) -> Storage:
     """
     parts = urlsplit(settings.store_url)
     if parts.scheme == "s3":
-        return S3Storage(parts.netloc, parts.path, connect_s3(settings))
+        return S3Storage(
+            parts.netloc, parts.path, connect_s3(settings, settings.s3_access_key_id, settings.s3_secret_access_key)
+        )
     folder = Path(unquote(parts.path))
     with _name_faults(f"{folder}"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -223,19 +228,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def connect_s3(settings: Settings) -> Any:
-    """Connect to the S3 of the settings: its address, its keys, bounded times and retries."""
+def connect_s3(settings: Settings, key_id: SecretStr | None, secret: SecretStr | None) -> Any:
+    """Make a client of the store with one of its keys; without one, boto3's own chain of credentials."""
     import boto3
     from botocore.config import Config
 
-    key_id, secret = settings.s3_access_key_id, settings.s3_secret_access_key
     return boto3.client(
         "s3",
         endpoint_url=settings.s3_endpoint_url,
         region_name=settings.s3_region,
         aws_access_key_id=key_id.get_secret_value() if key_id else None,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
-        config=Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 8}),
+        config=Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 10}),
     )
 
 
@@ -245,6 +249,27 @@ def _blob_key(name: str) -> str:
 
 def _status(error: Any) -> int:
     return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+
+
+@contextmanager
+def name_s3_faults(place: str) -> Generator[None]:
+    """Turn what the S3 client raises into StorageError, or MissingBlobError where an object is not there."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if _status(error) == 404 and error.response["Error"]["Code"] != "NoSuchBucket":
+            raise _missing(place) from error
+        raise _refused(place, error) from error
+    except BotoCoreError as error:
+        raise _refused(place, error) from error
+
+
+def _is_broken_body(error: BaseException | None) -> bool:
+    from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError
+
+    return isinstance(error, FlexibleChecksumError | HTTPClientError | IncompleteReadError)
 
 
 @contextmanager
@@ -265,7 +290,14 @@ def _unusable(place: str, reason: str) -> StorageError:
     )
 
 
-def _missing(key: str, url: str) -> MissingBlobError:
+def _refused(place: str, error: Exception) -> StorageError:
+    return StorageError(
+        f"The store must answer and allow it; {place}: {str(error).rstrip('.')}. Check that the store is up, "
+        "AFFECT_S3_ENDPOINT_URL, and what the key of AFFECT_S3_ACCESS_KEY_ID may do; then run again."
+    )
+
+
+def _missing(place: str) -> MissingBlobError:
     return MissingBlobError(
-        f"Every object that a record names must be in the store; {url}/{key} is missing. Run the steps again."
+        f"Every object that a record names must be in the store; {place} is missing. Run the steps again."
     )

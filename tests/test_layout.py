@@ -44,7 +44,10 @@ ARROWS = {
     "embedded": "errors params settings storage records report embedded_runs",
     "pipeline_commands": "errors data settings",
     "step_commands": "errors params settings steps report sources",
-    "cli": "errors params data settings steps report embedded pipeline_commands step_commands",
+    "store_setup": "errors settings storage",
+    "store_check": "errors settings storage",
+    "store_commands": "errors settings store_setup store_check",
+    "cli": "errors params data settings steps report embedded pipeline_commands step_commands store_commands",
     "dags": "errors form settings steps",
 }
 
@@ -56,6 +59,7 @@ DOORS = {
     "botocore": {"storage.py", "buckets.py"},
     "kagglehub": {"kaggle.py"},
     "requests": {"kaggle.py"},
+    "minio": {"store_setup.py"},
     "albumentations": {"data/recipe.py"},
     "airflow": set(),
 }
