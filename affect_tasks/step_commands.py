@@ -123,6 +123,12 @@ class Datasplit(BaseModel):
     group_near_duplicates: bool = Field(
         default=True, description="Keep images that look alike in one split; equal files always are."
     )
+    group_col: str | None = Field(
+        default=None, description="Column of labels.csv that names the subject; one subject's images stay together."
+    )
+    group_pattern: str | None = Field(
+        default=None, description="Instead, a regular expression (RE2) over an image's path that names the subject."
+    )
     copy_files: bool = Field(default=False, validation_alias="copy", description=_COPY)
     unreadable_fraction: float = Field(default=0.05, ge=0, lt=1, description="Tolerated share of unreadable files.")
 

@@ -359,3 +359,28 @@ def test_a_tree_is_split_without_importing_heavy_libraries(faces, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("choice", [{"group_col": "who"}, {"group_pattern": r"_\d\d(\d)"}])
+def test_no_subject_of_a_tree_is_in_two_splits(faces, tmp_path, choice):
+    file = faces / "labels.csv"
+    header, *rows = file.read_text().splitlines()
+    named = [f"{row},s{row.split(',')[1][-5]}" for row in rows]
+    file.write_text("\n".join([f"{header},who", *named]) + "\n")
+    split_tree(faces, output_path=tmp_path / "out", group_near_duplicates=False, **choice)
+    splits_of: dict[str, set[str]] = {}
+    for path in (tmp_path / "out").rglob("*.png"):
+        splits_of.setdefault(path.stem[-1], set()).add(path.relative_to(tmp_path / "out").parts[0])
+    assert len(splits_of) == 10
+    assert all(len(splits) == 1 for splits in splits_of.values())
+
+
+def test_a_group_column_that_is_not_there_is_refused(faces, tmp_path):
+    with pytest.raises(LabelsFileError, match="who"):
+        split_tree(faces, output_path=tmp_path / "out", group_col="who")
+    with pytest.raises(ParameterError, match="one place"):
+        split_tree(faces, output_path=tmp_path / "out", group_col="who", group_pattern="x")
+    (faces / "labels.csv").unlink()
+    with pytest.raises(LabelsFileError, match=r"labels\.csv"):
+        split_tree(faces, output_path=tmp_path / "out", group_col="who")
+    assert not (tmp_path / "out").exists()
