@@ -11,10 +11,6 @@ import pytest
 from affect_tasks.records import OutcomeRecord, TrainedRecord, load_record, name_outcome
 from affect_tasks.storage import open_storage
 
-STEPS = {
-    "check", "ingest", "relabel", "split", "augment", "floor", "plan", "network.train", "network.evaluate", "register",
-}  # fmt: skip
-
 
 @pytest.fixture
 def read_trained(stack_settings):
@@ -59,6 +55,13 @@ def await_epoch(stack, worker: str, epoch: int) -> None:
     wait_until(f"epoch {epoch}", probe, seconds=180)
 
 
+def find_training(worker) -> int:
+    """Return the process that trains: of a worker's processes, the one that holds the most memory."""
+    import psutil
+
+    return max(worker.list_pids(), key=lambda pid: psutil.Process(pid).memory_info().rss)
+
+
 def await_task(api, run: str, name: str, state: str) -> None:
     from local_stack.processes import wait_until
 
@@ -78,7 +81,7 @@ def test_r06_a_killed_scheduler_goes_on_where_it_was(stack, api, conf, list_epoc
     started = time.monotonic()
     assert api.await_end(run, seconds=240) == "success"
     tasks = api.list_tasks(run)
-    assert {task.name for task in tasks if task.state == "success"} == STEPS
+    assert {task.state for task in tasks} == {"success"}
     assert list_epochs(run) == [1, 2]
     assert count_versions("r06") == 1
     say(f"R06 scheduler killed in mid-DAG: green {time.monotonic() - started:.0f} s after its restart, one output each")
@@ -109,21 +112,18 @@ def test_r09_a_frozen_worker_that_thaws_changes_nothing(stack, api, conf, stack_
     await_epoch(stack, "gpu", 2)
     frozen = stack.servers["worker-gpu"]
     frozen.send(signal.SIGSTOP)
-    stopped = set(frozen.list_pids())
+    trying = find_training(frozen)
     other = stack.add_worker("gpu-2", queue="gpu", concurrency=1)
     try:
         assert api.await_end(run, seconds=300) == "success"
         before = read_trained(run)
         frozen.send(signal.SIGCONT)
-        home = stack.folder / "home-gpu" / "cache" / "training"
-        idle = len(stopped) - 1
-        seconds = wait_until("the end of the stale try", lambda: len(frozen.list_pids()) <= idle, seconds=120)
+        seconds = wait_until("the end of the stale try", lambda: trying not in frozen.list_pids(), seconds=120)
         assert read_trained(run) == before
         assert open_storage(stack_settings).exists(name_outcome(run))
         assert api.find_task(run, "network.train").state == "success"
         assert api.read_state(run) == "success"
         say(f"R09 frozen worker thawed after its retry: its try ended in {seconds:.0f} s, the retry's output stands")
-        assert home.exists()
     finally:
         other.stop()
         frozen.send(signal.SIGCONT)
@@ -136,22 +136,24 @@ def test_r14_all_recover_from_a_restart_of_postgres(stack, api, conf, say):
     run = api.trigger(**{**conf, "model_name": "r14"})
     await_task(api, run, "check", "success")
     postgres.stop(number=signal.SIGINT)
+    restarted = datetime.now(UTC)
     postgres.start()
-    seconds = wait_until("recovery from the restart", lambda: is_healthy(stack), seconds=60)
+    seconds = wait_until("recovery from the restart", lambda: is_healthy(stack, since=restarted), seconds=60)
     assert api.await_end(run, seconds=200) == "success"
     say(f"R14 Postgres restarted in mid-DAG: Airflow and MLflow recovered in {seconds:.0f} s, DAG green")
 
 
-def is_healthy(stack) -> bool:
-    """Tell whether Airflow's parts have reported since, and MLflow reads its database."""
+def is_healthy(stack, *, since: datetime) -> bool:
+    """Tell whether Airflow's parts have reported to the database since, and MLflow reads its own."""
     login = ("pipeline", stack.secrets["mlflow-user"])
+    search = f"{stack.url('mlflow')}/api/2.0/mlflow/experiments/search?max_results=1"
     try:
         airflow = httpx.get(f"{stack.url('airflow')}/api/v2/monitor/health", timeout=5)
-        mlflow = httpx.get(
-            f"{stack.url('mlflow')}/api/2.0/mlflow/experiments/search?max_results=1", auth=login, timeout=5
-        )
+        mlflow = httpx.get(search, auth=login, timeout=5)
     except httpx.TransportError:
         return False
-    parts = ("metadatabase", "scheduler", "dag_processor")
-    well = airflow.status_code == 200 and all(airflow.json()[part]["status"] == "healthy" for part in parts)
-    return well and mlflow.status_code == 200
+    if (airflow.status_code, mlflow.status_code) != (200, 200):
+        return False
+    parts = airflow.json()
+    beats = [parts[part][f"latest_{part}_heartbeat"] for part in ("scheduler", "dag_processor")]
+    return all(beat and datetime.fromisoformat(beat) > since for beat in beats)
