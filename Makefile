@@ -13,7 +13,10 @@ EPOCHS ?=
 SIDE_PX ?=
 DEMO_OPTIONS = --data "$(DATA)" $(if $(NETWORKS),--networks "$(NETWORKS)") $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(SIDE_PX),--side-px $(SIDE_PX))
 
-.PHONY: help demo ui test test-services check format lock setup clean clean-all
+# The stack needs Docker and a bare Python alone, so these targets make no environment.
+STACK = $(or $(PYTHON),python3) -m affect_tasks.stack
+
+.PHONY: help demo ui test test-services up down clean-stack logs ps doctor gpu-worker test-stack check format lock setup clean clean-all
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +33,30 @@ test: $(VENV)/.dev ## Set up what is needed and run the tests
 test-services: $(VENV)/.services ## Run the DAG over Celery on real services here: MinIO, Redis, Postgres, MLflow
 	@$(BIN)/python tests/integration/local_stack/programs.py
 	@$(BIN)/pytest -m services tests/integration
+
+up: ## Start the stack on Docker: Airflow, MLflow, store, broker, database, workers; wait until all are healthy
+	@$(STACK) up
+
+down: ## End the stack; its data stays
+	@$(STACK) down
+
+clean-stack: ## Remove the stack and all its data, after asking
+	@$(STACK) clean
+
+logs: ## Follow the stack's logs, or those of SERVICE=name
+	@$(STACK) logs $(SERVICE)
+
+ps: ## List the stack's services
+	@$(STACK) ps
+
+doctor: ## Look at the stack: versions, health, devices, exposure, disk; with TIMING=1 memory and time too
+	@$(STACK) doctor $(if $(TIMING),--timing)
+
+gpu-worker: ## Let this machine train for a stack elsewhere: ADDRESS=where it is reached TOKEN=its docker/worker.env
+	@$(STACK) gpu-worker --address "$(ADDRESS)" --token "$(TOKEN)"
+
+test-stack: $(VENV)/.dev ## Build the whole stack on Docker, run the DAG on it, break it, and see that it holds
+	@$(BIN)/pytest -m stack tests/stack
 
 check: $(VENV)/.dev ## Lint and check types
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/pyright --pythonpath $(BIN)/python
