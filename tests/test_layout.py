@@ -48,6 +48,7 @@ ARROWS = {
     "store_check": "errors settings storage",
     "store_commands": "errors settings store_setup store_check",
     "cli": "errors params data settings steps report embedded pipeline_commands step_commands store_commands",
+    "stack": "errors",
     "dags": "errors form settings steps",
 }
 
