@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# What `make demo` trains; say `make demo DATA=folder NETWORKS=resnet18,resnet50 EPOCHS=30 SIDE_PX=96`.
+# What `make demo` trains, of a folder, an archive, s3://bucket/prefix or kaggle:owner/dataset; say `make demo DATA=folder NETWORKS=resnet18,resnet50 EPOCHS=30 SIDE_PX=96`.
 DATA ?= demo
 NETWORKS ?=
 EPOCHS ?=
@@ -16,12 +16,12 @@ DEMO_OPTIONS = --data "$(DATA)" $(if $(NETWORKS),--networks "$(NETWORKS)") $(if 
 # The stack needs Docker and a bare Python alone, so these targets make no environment.
 STACK = $(or $(PYTHON),python3) -m affect_tasks.stack
 
-.PHONY: help demo ui test test-services up down clean-stack logs ps doctor gpu-worker test-stack check format lock setup clean clean-all
+.PHONY: help demo ui test test-services up down clean-stack logs ps doctor gpu-worker check format lock setup clean clean-all
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.embedded ## Run the whole pipeline here, on drawn faces or on DATA=folder, to a registered champion
+demo: $(VENV)/.embedded ## Run the whole pipeline here, on drawn faces or on DATA=folder or archive, to a registered champion
 	@$(BIN)/affect demo $(DEMO_OPTIONS)
 
 ui: $(VENV)/.embedded ## Open the Airflow and MLflow UIs on this machine; Ctrl-C ends them
@@ -54,9 +54,6 @@ doctor: ## Look at the stack: versions, health, devices, exposure, disk; with TI
 
 gpu-worker: ## Let this machine train for a stack elsewhere: ADDRESS=where it is reached TOKEN=its docker/worker.env
 	@$(STACK) gpu-worker --address "$(ADDRESS)" --token "$(TOKEN)"
-
-test-stack: $(VENV)/.dev ## Build the whole stack on Docker, run the DAG on it, break it, and see that it holds
-	@$(BIN)/pytest -m stack tests/stack
 
 check: $(VENV)/.dev ## Lint and check types
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/pyright --pythonpath $(BIN)/python

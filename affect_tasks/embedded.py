@@ -18,7 +18,7 @@ from pathlib import Path
 
 from affect_tasks.embedded_runs import DAG_ID, end_abandoned_runs, lock_demo
 from affect_tasks.errors import ServiceError
-from affect_tasks.params import RunParams
+from affect_tasks.params import RunParams, is_path
 from affect_tasks.records import name_outcome
 from affect_tasks.report import read_outcome
 from affect_tasks.settings import Settings, read_process_environment
@@ -208,7 +208,7 @@ def _read_password(settings: Settings) -> str:
 
 
 def _make_absolute(data: str) -> str:
-    return data if data == "demo" else str(Path(data).expanduser().resolve())
+    return str(Path(data).expanduser().resolve()) if is_path(data) else data
 
 
 def _find_command(name: str) -> str:

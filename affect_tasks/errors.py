@@ -9,7 +9,9 @@
     │   ├── EmptyClassError     too few classes, or a class with too few images
     │   ├── UnknownLabelError   a label that is no class
     │   ├── LabelsFileError     labels.csv has the wrong shape
-    │   └── UnreadableImageError  the bytes are not a complete image of an accepted kind
+    │   ├── UnreadableImageError  the bytes are not a complete image of an accepted kind
+    │   └── ArchiveError        a zip or tar archive is damaged, or holds what it may not
+    ├── DownloadError           images cannot be fetched from S3 or Kaggle
     ├── StorageError            the store cannot be read or written
     │   ├── MissingBlobError    a blob that a record names is not there
     │   └── CorruptBlobError    a blob's bytes do not match its digest
@@ -62,6 +64,14 @@ class LabelsFileError(InputError):
 
 class UnreadableImageError(InputError):
     """The bytes are not a complete image of an accepted kind."""
+
+
+class ArchiveError(InputError):
+    """A zip or tar archive is damaged, or holds what it may not."""
+
+
+class DownloadError(AffectError):
+    """Images cannot be fetched from S3 or Kaggle."""
 
 
 class StorageError(AffectError):

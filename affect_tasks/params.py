@@ -12,9 +12,15 @@ from affect_tasks.errors import ParameterError
 NetworkName = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 NETWORKS: tuple[str, ...] = get_args(NetworkName)
 DEMO_DATA = "demo"
+BUCKET, KAGGLE = "s3://", "kaggle:"
 
 Section = Literal["Data", "Split and balance", "Training", "Promotion"]
 _Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+def is_path(data: str) -> bool:
+    """Tell whether the parameter `data` names a folder or file of this machine."""
+    return data != DEMO_DATA and not data.startswith((BUCKET, KAGGLE))
 
 
 class RunParams(BaseModel):
@@ -30,7 +36,8 @@ class RunParams(BaseModel):
         default=DEMO_DATA,
         min_length=1,
         title="Images",
-        description="Folder of class folders, directly or under `train/`; `demo` stands for the drawn faces.",
+        description="Folder of class folders, directly or under `train/`, or a zip or tar of one; "
+        "`s3://bucket/prefix`; `kaggle:owner/dataset`; `demo` stands for the drawn faces.",
         json_schema_extra={"section": "Data"},
     )
     labels_csv: str | None = Field(

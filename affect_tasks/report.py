@@ -1,15 +1,31 @@
-"""What a person reads at the end of a run, and the champion's answer about a picture."""
+"""What a person reads of a data set and at the end of a run, and the champion's answer about a picture."""
 
+import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from affect_tasks.data.decode import decode_face
 from affect_tasks.errors import UnreadableImageError
-from affect_tasks.records import OutcomeRecord, load_record
+from affect_tasks.manifest import load_manifest
+from affect_tasks.records import DatasetRecord, OutcomeRecord, load_record
 from affect_tasks.registry import open_registry
 from affect_tasks.settings import Settings
-from affect_tasks.storage import open_storage
+from affect_tasks.storage import open_storage, read_blob
+
+
+def read_ingested(key: str, *, settings: Settings) -> str:
+    """Read what `ingest` found: how many images each class folder holds, and what was set aside and why."""
+    storage = open_storage(settings)
+    record = load_record(storage, key, DatasetRecord)
+    labels = Counter(load_manifest(read_blob(storage, record.manifest_blob)).values("label").tolist())
+    files = json.loads(read_blob(storage, record.quarantine_blob)) if record.quarantine_blob else []
+    aside = Counter(file["reason"] for file in files)
+    counts = ", ".join(f"{label} {count:,}" for label, count in sorted(labels.items()))
+    lines = [f"{record.images:,} images: {counts}", f"{record.quarantined:,} files set aside"]
+    lines += [f"  {count:,}: {reason}" for reason, count in aside.most_common(10)]
+    return "\n".join(lines)
 
 
 def read_outcome(key: str, *, settings: Settings) -> str:
@@ -46,8 +62,6 @@ def predict_image(image: Path, *, model_name: str, settings: Settings) -> str:
         NoChampionError: There is none.
         UnreadableImageError: The file is missing or no complete image.
     """
-    import json
-
     from affect_tasks.training.fit import load_trained
     from affect_tasks.training.predict import predict
 

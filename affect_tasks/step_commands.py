@@ -1,5 +1,7 @@
 """The commands that are one step each: of a run by its key, or of a folder, `relabel` and `datasplit`."""
 
+import re
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,10 +9,11 @@ from pydantic import AliasChoices, BaseModel, Field
 from pydantic_settings import CliPositionalArg
 
 from affect_tasks.errors import ParameterError
-from affect_tasks.params import RunParams
-from affect_tasks.settings import read_settings
+from affect_tasks.params import RunParams, is_path
+from affect_tasks.settings import Settings, read_settings
 
 _COPY = "Copy the files instead of linking them; links take no space and are one with their sources."
+_SOURCE = "a folder with train/<class>/ or <class>/, a zip or tar of one, s3://bucket/prefix, kaggle:owner/dataset."
 
 
 class _Step(BaseModel):
@@ -26,23 +29,38 @@ class Check(RunParams):
         print(steps.check(self.model_dump(), name=name_run(), settings=read_settings()))
 
 
-class Ingest(_Step):
-    """Read every image once and store it."""
+class Ingest(BaseModel):
+    """Read every image once and store it: of a run, or of the images that you name.
+
+    With a run's key it is the run's step. With images it opens a run on them, whose other parameters keep their
+    defaults (`affect check` sets them), tells the images of each class and what was set aside and why, and prints the
+    two keys that the next step takes: `affect relabel $(affect ingest faces.zip)`.
+    """
+
+    source: CliPositionalArg[str] = Field(description=f"Key of the run, as `affect check` printed it; or {_SOURCE}")
 
     def cli_cmd(self) -> None:
         from affect_tasks import steps
+        from affect_tasks.report import read_ingested
 
-        print(steps.ingest(self.run, settings=read_settings()))
+        settings = read_settings()
+        if re.fullmatch(r"runs/[^/]+/run\.json", self.source):
+            print(steps.ingest(self.source, settings=settings))
+            return
+        run = steps.check({"data": self.source}, name=name_run(), settings=settings)
+        ingested = steps.ingest(run, settings=settings)
+        print(read_ingested(ingested, settings=settings), file=sys.stderr)
+        print(run, ingested)
 
 
 class Relabel(BaseModel):
-    """Give every image the label that labels.csv says: of a folder, or of a run.
+    """Give every image the label that labels.csv says: of the images that you name, or of a run.
 
-    With a folder and --output-path, the images are written as a folder tree. With a run's key and the key that
+    With images and --output-path, they are written as a folder tree. With a run's key and the key that
     `affect ingest` printed, it is the run's step.
     """
 
-    path: CliPositionalArg[str] = Field(description="Folder with train/<class>/ or <class>/; or a run's key.")
+    path: CliPositionalArg[str] = Field(description=f"A run's key; or {_SOURCE}")
     ingested: CliPositionalArg[str | None] = Field(default=None, description="Key that `affect ingest` printed.")
     output_path: Path | None = Field(default=None, description="Folder to make; it may exist if it is empty.")
     labels_csv: Path | None = Field(
@@ -59,9 +77,13 @@ class Relabel(BaseModel):
             print(steps.relabel(self.path, self.ingested, settings=read_settings()))
             return
         if self.output_path is None:
-            raise ParameterError("To relabel a folder is to write another; `--output-path` is missing. Name a folder.")
+            raise ParameterError("To relabel images is to write another folder; `--output-path` is missing. Name one.")
+        folder = _find_folder(self.path, settings=read_settings())
         done = steps.relabel_tree(
-            Path(self.path), output_path=self.output_path, labels_csv=self.labels_csv, copy=self.copy_files
+            folder,
+            output_path=self.output_path,
+            labels_csv=self.labels_csv,
+            copy=self.copy_files or _is_import(folder, self.path),
         )
         print(done.folder)
 
@@ -72,7 +94,7 @@ class Datasplit(BaseModel):
     Without --output-path the folder itself is rewritten, in one step: a kill leaves the old tree or the new one.
     """
 
-    path: CliPositionalArg[Path] = Field(description="Folder with train/<class>/ or <class>/.")
+    path: CliPositionalArg[str] = Field(description=f"Images: {_SOURCE}")
     output_path: Path | None = Field(
         default=None, description="Folder to make; it may exist if it is empty or holds one empty `train`."
     )
@@ -101,14 +123,21 @@ class Datasplit(BaseModel):
     group_near_duplicates: bool = Field(
         default=True, description="Keep images that look alike in one split; equal files always are."
     )
+    group_col: str | None = Field(
+        default=None, description="Column of labels.csv that names the subject; one subject's images stay together."
+    )
+    group_pattern: str | None = Field(
+        default=None, description="Instead, a regular expression (RE2) over an image's path that names the subject."
+    )
     copy_files: bool = Field(default=False, validation_alias="copy", description=_COPY)
     unreadable_fraction: float = Field(default=0.05, ge=0, lt=1, description="Tolerated share of unreadable files.")
 
     def cli_cmd(self) -> None:
         from affect_tasks import steps
 
-        read_settings()  # sets the libraries' defaults
-        done = steps.split_tree(**self.model_dump(exclude={"copy_files"}), copy=self.copy_files)
+        folder = _find_folder(self.path, in_place=self.output_path is None, settings=read_settings())
+        chosen = self.model_dump(exclude={"copy_files", "path"})
+        done = steps.split_tree(folder, **chosen, copy=self.copy_files or _is_import(folder, self.path))
         print(done.folder)
 
 
@@ -183,3 +212,20 @@ class Register(_Step):
 def name_run() -> str:
     """Name a run by the moment it begins."""
     return f"run-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+
+
+def _find_folder(path: str, *, settings: Settings, in_place: bool = False) -> Path:
+    """Return the folder of the images that a person named; a folder of that name comes before all else."""
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    if in_place and (folder.is_file() or not is_path(path)):
+        raise ParameterError(f"Only a folder is rewritten in place; {path} is none. Name one by `--output-path`.")
+    from affect_tasks.sources import open_source
+
+    return open_source(path, settings=settings)
+
+
+def _is_import(folder: Path, path: str) -> bool:
+    """Tell whether the images were imported: links to those files would let other tools change them."""
+    return folder != Path(path).expanduser()

@@ -90,7 +90,7 @@ class FileStorage:
 
     @contextmanager
     def _write_aside(self, path: Path, data: bytes) -> Generator[Path]:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         aside = path.with_name(f".aside-{uuid.uuid4().hex}")
         try:
             with aside.open("xb") as file:
@@ -211,6 +211,14 @@ def has_blob(storage: Storage, name: str) -> bool:
     return storage.exists(_blob_key(name))
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its parents where they are missing, each flushed into the one above it."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries to the disk, so that a new name survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -218,10 +226,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _blob_key(name: str) -> str:
-    return f"blobs/{name[:2]}/{name}"
 
 
 def connect_s3(settings: Settings, key_id: SecretStr | None, secret: SecretStr | None) -> Any:
@@ -235,8 +239,12 @@ def connect_s3(settings: Settings, key_id: SecretStr | None, secret: SecretStr |
         region_name=settings.s3_region,
         aws_access_key_id=key_id.get_secret_value() if key_id else None,
         aws_secret_access_key=secret.get_secret_value() if secret else None,
-        config=Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 8}),
+        config=Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 10}),
     )
+
+
+def _blob_key(name: str) -> str:
+    return f"blobs/{name[:2]}/{name}"
 
 
 def _status(error: Any) -> int:

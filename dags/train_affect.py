@@ -1,6 +1,7 @@
 """# train_affect: from a folder of labelled images to a champion
 
-**Trigger** it from the form; every field has a default, and `demo` as the images' folder draws faces.
+**Trigger** it from the form; every field has a default, and `demo` as the images draws faces. With several workers,
+give images as `s3://bucket/prefix`: every worker reaches that.
 
 | task | makes | when it fails |
 |---|---|---|

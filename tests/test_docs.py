@@ -118,7 +118,7 @@ def test_every_decision_has_its_four_parts_on_one_page(record):
     headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
     assert headings == ["Context", "Decision", "Consequences", "Alternatives"]
     assert re.search(r"^(Accepted|Superseded by \[.+\]\(.+\)), \d{4}-\d{2}-\d{2}\.$", text, flags=re.MULTILINE)
-    assert len(text.splitlines()) <= 80
+    assert len([line for line in text.splitlines() if not line.startswith("|")]) <= 80  # tables may be long
 
 
 def test_decisions_are_numbered_in_a_row_and_each_has_its_line_in_the_index():

@@ -1,7 +1,7 @@
 import pytest
 
 from affect_tasks.errors import ParameterError
-from affect_tasks.params import RunParams, read_params
+from affect_tasks.params import RunParams, is_path, read_params
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,13 @@ def test_a_wrong_value_is_refused_with_rule_and_received(values, words):
     with pytest.raises(ParameterError, match=r".") as caught:
         read_params(values)
     assert words in str(caught.value)
+
+
+def test_addresses_are_no_paths_of_this_machine():
+    assert [is_path(data) for data in ("faces", "faces.zip", "/faces", "demo", "s3://bucket", "kaggle:a/b")] == [
+        *[True] * 3,
+        *[False] * 3,
+    ]
 
 
 def test_defaults_are_valid():

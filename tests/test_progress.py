@@ -20,6 +20,15 @@ def test_a_log_gets_lines_with_counts_and_rate(caplog, monkeypatch):
     assert [record.message.split(",")[0] for record in caplog.records] == [f"draw: {n} of 3" for n in (1, 2, 3)]
 
 
+def test_work_may_be_measured_in_something_else_than_items(caplog, monkeypatch):
+    monkeypatch.setattr(progress, "_LINE_SECONDS", 0.01)
+    read = iter((0, 700))
+    with caplog.at_level(logging.INFO):
+        for _ in progress.track(range(2), "unpack, MB", total=900, measure=lambda: next(read)):
+            time.sleep(0.02)
+    assert [record.message.split(",")[1] for record in caplog.records] == [" MB: 0 of 900", " MB: 700 of 900"]
+
+
 def test_a_terminal_gets_a_bar_that_is_wiped_at_the_end(monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):

@@ -72,6 +72,12 @@ def fold_label(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip().casefold()
 
 
+def has_image_suffix(name: str) -> bool:
+    """Tell by a file name's suffix whether it may be an image's."""
+    stem, dot, suffix = name.rpartition(".")
+    return bool(stem and dot) and suffix.lower() in _IMAGE_SUFFIXES
+
+
 def check_readable(total: int, unreadable: Sequence[SkippedFile], *, tolerated: float) -> None:
     """Refuse a folder of which more than the tolerated share is unreadable.
 
@@ -110,15 +116,10 @@ def _walk(folder: str | Path, place: str) -> Iterator[tuple[str, os.DirEntry[str
     with os.scandir(folder) as entries:
         for entry in entries:
             path = f"{place}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False) and not _has_image_suffix(entry.name):
+            if entry.is_dir(follow_symlinks=False) and not has_image_suffix(entry.name):
                 yield from _walk(entry.path, path)
             else:
                 yield path, entry
-
-
-def _has_image_suffix(name: str) -> bool:
-    stem, dot, suffix = name.rpartition(".")
-    return bool(stem and dot) and suffix.lower() in _IMAGE_SUFFIXES
 
 
 def _find_reason_to_skip(entry: os.DirEntry[str]) -> str:
@@ -128,7 +129,7 @@ def _find_reason_to_skip(entry: os.DirEntry[str]) -> str:
         return "a link, which may lead out of the folder"
     if not entry.is_file(follow_symlinks=False):
         return "not a plain file"
-    if not _has_image_suffix(entry.name):
+    if not has_image_suffix(entry.name):
         return "no image suffix"
     if not entry.name.isprintable():
         return "a name with control characters"

@@ -58,6 +58,14 @@ def stage_folder(target: Path, *, in_place: bool = False) -> Generator[Path, Non
             _publish(staging, target, in_place=in_place)
 
 
+def remove_leftovers(folder: Path, prefix: str = ".affect-*") -> None:
+    """Remove what killed runs left half-written in a folder; by default for whatever target."""
+    for leftover in folder.glob(f"{prefix}-new-*"):
+        with _locked(leftover) as mine:
+            if mine:
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
 def flush_files(paths: list[str], folder: Path) -> None:
     """Flush new files below a folder to the disk.
 
@@ -104,10 +112,7 @@ def _repair(target: Path) -> None:
             else:
                 old.rename(target)
                 flush_entry(target.parent)
-    for leftover in target.parent.glob(f"{_prefix(target)}-new-*"):
-        with _locked(leftover) as mine:
-            if mine:
-                shutil.rmtree(leftover, ignore_errors=True)
+    remove_leftovers(target.parent, _prefix(target))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the Makefile's targets for the stack call: python -m affect_tasks.stack up|down|clean|logs|ps|doctor|gpu-worker."""
+"""What the Makefile's targets for the stack call: `python -m affect_tasks.stack`, then the target's name."""
 
 import argparse
 import sys

@@ -50,7 +50,8 @@ def _list_versions(stack: Stack) -> list[str]:
     images = list_images(stack.values, COMPOSE_FILE.read_text(encoding="utf-8"), profiles)
     inside = stack.compose(
         "exec", "-T", "airflow-api", "python", "-c",
-        "from importlib.metadata import version as v; print('Airflow', v('apache-airflow'), '| affect-tasks', v('affect-tasks'))",
+        "from importlib.metadata import version as v; "
+        "print('Airflow', v('apache-airflow'), '| affect-tasks', v('affect-tasks'))",
         capture=True,
     )  # fmt: skip
     lines = [f"Docker {engine['engine']}, compose {engine['compose']}", inside.stdout.strip() or "Airflow: not running"]

@@ -106,7 +106,8 @@ def check_engine() -> dict[str, str]:
     numbers = tuple(int(part) for part in re.findall(r"\d+", compose)[:2])
     if numbers < _COMPOSE_LEAST:
         raise ServiceError(
-            f"Docker's compose plugin must be 2.20 or newer; found {compose or 'none'}. Install `docker-compose-plugin`."
+            f"Docker's compose plugin must be 2.20 or newer; found {compose or 'none'}. Install "
+            "`docker-compose-plugin`."
         )
     gpu = "nvidia" in (found.get("Runtimes") or {})
     return {"engine": found["ServerVersion"], "compose": compose, "gpu": "yes" if gpu else ""}

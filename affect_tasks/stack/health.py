@@ -1,4 +1,4 @@
-"""Whether one of Airflow's services is well, for the container's health check: python -m affect_tasks.stack.health NAME.
+"""Whether one of Airflow's services is well, for the container's health check.
 
 The scheduler answers for itself; the triggerer and the DAG processor have no port, so the API server is asked when
 it last heard of them. `airflow jobs check` would spend ten seconds of processor time on each.

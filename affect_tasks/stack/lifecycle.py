@@ -136,7 +136,7 @@ def describe_stack(values: Mapping[str, str], ports: Mapping[str, int], *, secon
         f"  MLflow   http://{LOOPBACK}:{ports['MLFLOW_PORT']}\n"
         f"           {login('MLFLOW_ADMIN_PASSWORD')}\n"
         f"  Store    {store}\n\n"
-        f"Next: open Airflow, press Trigger; `demo` draws faces, and folders in {values.get('DATA_FOLDER') or 'data'}/\n"
+        f"Next: open Airflow, press Trigger; `demo` draws faces; folders in {values.get('DATA_FOLDER') or 'data'}/\n"
         "are /data/<folder> in the form. `make doctor` looks at everything, `make down` ends it and keeps the data."
     )
 

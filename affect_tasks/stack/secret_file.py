@@ -116,7 +116,7 @@ def prepare_secrets(path: Path) -> dict[str, str]:
     weak = find_weak(values)
     if weak:
         raise SettingsError(
-            f"Secrets must be long and random; in {path} {'; '.join(weak)}. Delete those lines: `make up` draws new ones."
+            f"Secrets must be long and random; in {path} {'; '.join(weak)}. Delete the lines: `make up` draws new ones."
         )
     return values
 

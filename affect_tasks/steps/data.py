@@ -16,10 +16,11 @@ from affect_tasks.data.scan import scan_folder
 from affect_tasks.data.split import split_images
 from affect_tasks.errors import InputError, LabelsFileError
 from affect_tasks.manifest import SPLITS
-from affect_tasks.params import DEMO_DATA, RunParams, read_params
+from affect_tasks.params import RunParams, read_params
 from affect_tasks.progress import track
 from affect_tasks.records import DatasetRecord, RunRecord, open_job
 from affect_tasks.settings import Settings
+from affect_tasks.sources import open_source
 from affect_tasks.steps.datasets import load_dataset, store_dataset
 from affect_tasks.steps.grouping import group_images, name_subjects, read_table
 from affect_tasks.storage import open_storage, read_blob, write_blob
@@ -45,7 +46,7 @@ def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str
 
     params = read_params(values)
     storage = open_storage(settings)
-    folder = _find_images(params, settings)
+    folder = open_source(params.data, settings=settings)
     found = scan_folder(folder)
     labels = _read_labels(params, folder)
     table = read_table(labels, {file.folder_label for file in found.files}, params.group_column)
@@ -65,7 +66,7 @@ def check(values: Mapping[str, object], *, name: str, settings: Settings) -> str
 def ingest(run: str, *, settings: Settings) -> str:
     """Read every image once and store the bytes in shards; unreadable files are set aside and listed."""
     job = open_job(run, settings)
-    folder = _find_images(job.params, settings)
+    folder = open_source(job.params.data, settings=settings)
     found = scan_folder(folder)
     labels = _read_labels(job.params, folder)
     digest = hashlib.sha256(json.dumps(hash_files(found)).encode()).hexdigest()
@@ -73,6 +74,8 @@ def ingest(run: str, *, settings: Settings) -> str:
     inputs = {
         "files": digest,
         "labels": hashlib.sha256(labels or b"").hexdigest(),
+        # They are part of the report.
+        "skipped": hashlib.sha256(json.dumps([asdict(file) for file in found.skipped]).encode()).hexdigest(),
         "unreadable_fraction": tolerated,
     }
 
@@ -145,14 +148,6 @@ def split(run: str, relabelled: str, *, settings: Settings) -> str:
 
     inputs = {"version": _VERSION, "dataset": source.dataset, "near_duplicate_bits": bits, **chosen}
     return job.publish("split", DatasetRecord, inputs, make)
-
-
-def _find_images(params: RunParams, settings: Settings) -> Path:
-    if params.data != DEMO_DATA:
-        return Path(params.data).expanduser()
-    from affect_tasks.data.faces import write_demo_faces
-
-    return write_demo_faces(settings.demo_folder).folder
 
 
 def _read_recipe(params: RunParams) -> bytes | None:

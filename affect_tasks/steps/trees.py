@@ -5,7 +5,7 @@ tool reads. Nothing is lost on the way: images in = images out + images reported
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -27,7 +27,7 @@ from affect_tasks.data.tree import (
     plan_tree,
 )
 from affect_tasks.errors import InputError, LabelsFileError, UnreadableImageError
-from affect_tasks.params import RunParams
+from affect_tasks.params import RunParams, read_params
 from affect_tasks.progress import track
 from affect_tasks.steps.tree_results import RelabelledTree, SplitTree, report_aside, report_split
 
@@ -111,6 +111,8 @@ def split_tree(
     pipeline_yaml: Path | None = None,
     workers: int | None = None,
     group_near_duplicates: bool = True,
+    group_col: str | None = None,
+    group_pattern: str | None = None,
     copy: bool = False,
     unreadable_fraction: float = 0.05,
 ) -> SplitTree:
@@ -135,6 +137,8 @@ def split_tree(
         pipeline_yaml: A recipe that Albumentations saved; the default recipe otherwise.
         workers: Processes that draw copies; by default one a core.
         group_near_duplicates: Keep images that look alike in one split; equal files always are.
+        group_col: Column of `labels.csv` in `path` that names the subject; one subject's images stay together.
+        group_pattern: Instead, a regular expression over an image's path that names it.
         copy: Copy the files rather than link them.
         unreadable_fraction: Tolerated share of unreadable files.
 
@@ -153,8 +157,9 @@ def split_tree(
         images = _read_all(found, unreadable_fraction)
         sources = [f"{found.root}/{path}" for path in images.paths]
         groups = _find_groups(images, sources, near_duplicates=group_near_duplicates)
+        whole = _join_subjects(path, images, groups, {"group_column": group_col, "group_pattern": group_pattern})
         plan = plan_tree(
-            *(images.paths, images.labels, images.image_ids, groups),
+            *(images.paths, images.labels, images.image_ids, whole),
             test_fraction=1 - train_split,
             validation_fraction=validation_split,
             seed=seed,
@@ -197,6 +202,21 @@ def _find_groups(images: _Images, sources: Sequence[str], *, near_duplicates: bo
     return join_near_duplicates(
         images.image_ids, images.image_ids, fingerprints, near_duplicate_bits=RunParams().near_duplicate_bits
     ).tolist()
+
+
+def _join_subjects(
+    folder: Path, images: _Images, groups: Sequence[str], chosen: Mapping[str, str | None]
+) -> Sequence[str]:
+    """Let all images of a subject share a group, where a column or a pattern names subjects."""
+    if not any(chosen.values()):
+        return groups
+    from affect_tasks.data.groups import join_subjects
+    from affect_tasks.steps.grouping import name_subjects, read_table
+
+    params, file = read_params(chosen), folder / "labels.csv"
+    data = _read_bytes(file, LabelsFileError, "labels file") if params.group_column else None
+    table = read_table(data, set(images.labels), params.group_column)
+    return join_subjects(images.image_ids, groups, name_subjects(list(images.paths), table, params)).tolist()
 
 
 def _fingerprint_file(path: str) -> str:

@@ -245,21 +245,6 @@ def test_links_pipes_and_folders_called_like_images_are_skipped_with_a_reason(fa
     assert (faces / "quarantine" / "sad" / "pipe.jpg").is_fifo()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("a small file system can be mounted by root alone")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
 @pytest.mark.parametrize("choices", [{}, {"balance_train": True, "global_multiplier": 20, "workers": 2}])
 def test_a_full_disk_is_a_named_error_and_leaves_the_older_tree_alone(faces, small_disk, choices):
     older = small_disk / "older"
@@ -374,3 +359,28 @@ def test_a_tree_is_split_without_importing_heavy_libraries(faces, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("choice", [{"group_col": "who"}, {"group_pattern": r"_\d\d(\d)"}])
+def test_no_subject_of_a_tree_is_in_two_splits(faces, tmp_path, choice):
+    file = faces / "labels.csv"
+    header, *rows = file.read_text().splitlines()
+    named = [f"{row},s{row.split(',')[1][-5]}" for row in rows]
+    file.write_text("\n".join([f"{header},who", *named]) + "\n")
+    split_tree(faces, output_path=tmp_path / "out", group_near_duplicates=False, **choice)
+    splits_of: dict[str, set[str]] = {}
+    for path in (tmp_path / "out").rglob("*.png"):
+        splits_of.setdefault(path.stem[-1], set()).add(path.relative_to(tmp_path / "out").parts[0])
+    assert len(splits_of) == 10
+    assert all(len(splits) == 1 for splits in splits_of.values())
+
+
+def test_a_group_column_that_is_not_there_is_refused(faces, tmp_path):
+    with pytest.raises(LabelsFileError, match="who"):
+        split_tree(faces, output_path=tmp_path / "out", group_col="who")
+    with pytest.raises(ParameterError, match="one place"):
+        split_tree(faces, output_path=tmp_path / "out", group_col="who", group_pattern="x")
+    (faces / "labels.csv").unlink()
+    with pytest.raises(LabelsFileError, match=r"labels\.csv"):
+        split_tree(faces, output_path=tmp_path / "out", group_col="who")
+    assert not (tmp_path / "out").exists()

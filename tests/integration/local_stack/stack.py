@@ -48,6 +48,10 @@ class Stack:
         self.start_airflow()
 
     def stop(self) -> None:
+        stores = ("s3", "redis", "postgres")
+        for server in self.servers.values():
+            if server.name not in stores and server.lives:
+                server.send(signal.SIGTERM, leader_only=True)
         for server in reversed(self.servers.values()):
             server.stop(number=signal.SIGINT if server.name == "postgres" else signal.SIGTERM)
 
