@@ -146,7 +146,7 @@ def test_each_outside_library_has_one_door(library):
     [
         "import affect_tasks.cli",
         "from affect_tasks.form import build_form_fields; build_form_fields()",
-        "import airflow.sdk, runpy; runpy.run_path('dags/train_affect.py')",
+        "import airflow.sdk, runpy, sys; sys.path.insert(0, 'dags'); runpy.run_path('dags/train_affect.py')",
     ],
     ids=["command line", "form", "DAG file"],
 )
