@@ -1,15 +1,9 @@
 import shutil
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from affect_tasks.settings import Settings, read_settings
-
-# Blue, green and red of one brightness: the floor, which sees edges in grey, cannot tell them apart.
-TINTS = {"anger": (60, 60, 200), "happy": (60, 180, 60), "sad": (200, 90, 60)}
-GREY = np.array([0.114, 0.587, 0.299])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,16 +57,9 @@ def stack_settings(stack, monkeypatch) -> Settings:
 
 @pytest.fixture(scope="session")
 def tiles(tmp_path_factory) -> Path:
-    """Three classes of 40 noisy tiles, told apart by colour alone."""
-    folder = tmp_path_factory.mktemp("tiles") / "train"
-    random = np.random.default_rng(5)
-    for label, tint in TINTS.items():
-        (folder / label).mkdir(parents=True)
-        colour = np.array(tint) - np.dot(tint, GREY) + 110
-        for number in range(40):
-            noisy = np.clip(colour + random.integers(-40, 40, (32, 32, 1)), 0, 255)
-            assert cv2.imwrite(str(folder / label / f"{label}_{number:03d}.png"), noisy.astype(np.uint8))
-    return folder
+    from local_stack.tiles import write_tiles
+
+    return write_tiles(tmp_path_factory.mktemp("tiles") / "train")
 
 
 @pytest.fixture(scope="session")
