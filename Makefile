@@ -16,7 +16,7 @@ DEMO_OPTIONS = --data "$(DATA)" $(if $(NETWORKS),--networks "$(NETWORKS)") $(if 
 # The stack needs Docker and a bare Python alone, so these targets make no environment.
 STACK = $(or $(PYTHON),python3) -m affect_tasks.stack
 
-.PHONY: help demo ui test test-services up down clean-stack logs ps doctor gpu-worker check format lock setup clean clean-all
+.PHONY: help demo ui test test-services test-stack up down clean-stack logs ps doctor gpu-worker check format lock setup clean clean-all
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ doctor: ## Look at the stack: versions, health, devices, exposure, disk; with TI
 
 gpu-worker: ## Let this machine train for a stack elsewhere: ADDRESS=where it is reached TOKEN=its docker/worker.env
 	@$(STACK) gpu-worker --address "$(ADDRESS)" --token "$(TOKEN)"
+
+test-stack: $(VENV)/.dev ## Run the tests of the stack on Docker: exposure, the DAG, faults
+	@$(BIN)/pytest -m stack tests/stack
 
 check: $(VENV)/.dev ## Lint and check types
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/pyright --pythonpath $(BIN)/python
